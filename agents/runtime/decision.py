@@ -1,0 +1,124 @@
+"""What a behaviour sees and what it says: the message, the context it is handled in, and the decision.
+
+`behave(state, message, context) -> Decision(state after, messages to send, timers, answer)`; no I/O, no clock, no randomness.
+Imports nothing of ours, so that messages, models and behaviours can stand on it.
+"""
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any, ClassVar, Generic, NamedTuple, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+S = TypeVar("S")
+
+
+class Claim(NamedTuple):
+    """A value that only one actor of a service may own, e.g. a login name. `value` is canonical or a keyed hash."""
+
+    name: str
+    value: str
+
+
+class Message(BaseModel):
+    """Anything that is said on the bus: typed, versioned, addressed to one topic (`topic`), keyed by one actor's id.
+
+    `type` is the name on the wire; `sealed` names the fields that hold sealed values; `final` marks an answer
+    that ends a person's wait.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, ser_json_bytes="base64", val_json_bytes="base64")
+    type: ClassVar[str]
+    topic: ClassVar[str]
+    version: ClassVar[int] = 1
+    sealed: ClassVar[frozenset[str]] = frozenset()
+
+    def claims(self) -> tuple[Claim, ...]:
+        """The values that handling this message wants to own; the loop finds out who has them before `behave`."""
+        return ()
+
+
+class Send(NamedTuple):
+    """A message to one actor: it goes to the message's own topic, keyed by `key`, after COMMIT."""
+
+    key: str
+    message: Message
+
+
+class SetTimer(NamedTuple):
+    """At `due_ms` (UTC) the actor gets `message`; a timer of the same name is replaced."""
+
+    name: str
+    due_ms: int
+    message: Message
+
+
+class ClearTimer(NamedTuple):
+    """What the timer waited for has ended."""
+
+    name: str
+
+
+class Attempt(NamedTuple):
+    """Something to ask of the outside world: never called in the loop, repeated by a pool until it is answered.
+
+    `target` names the caller that the service declares; `number` is its idempotency key there.
+    """
+
+    target: str
+    number: str
+    content: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What the loop looked up: when it is, who asks, which message this is, and which claims others own."""
+
+    actor: str
+    message_id: str
+    instant_ms: int
+    principal: str = "anonymous"
+    trace_id: str = ""
+    business_date: date | None = None
+    claims_lost: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Decision(Generic[S]):
+    """The state after (None: the actor is nothing, or is nothing any more), and what follows from it.
+
+    `answer` goes back to whoever asked, keyed by this actor; `reply` is the final answer to every person who waits
+    for this actor; `aliases` are business ids that `lendbus trace` shall find this actor's trace by.
+    A refusal keeps the state as it was and takes no claims.
+    """
+
+    state: S | None
+    answer: Message | None = None
+    sends: tuple[Send, ...] = ()
+    timers: tuple[SetTimer | ClearTimer, ...] = ()
+    attempts: tuple[Attempt, ...] = ()
+    reply: Message | None = None
+    aliases: tuple[str, ...] = field(default=())
+    refused: bool = False
+
+    @classmethod
+    def refuse(cls, answer: Message, *, state: S | None = None) -> Self:
+        """Say no: the actor stays as it was (`state`), its claims are not taken."""
+        return cls(state, answer=answer, refused=True)
+
+    @classmethod
+    def forget(cls, *, answer: Message | None = None) -> Self:
+        """The actor is gone, and what it owned is free for those after it."""
+        return cls(None, answer=answer)
+
+    @classmethod
+    def stay(cls, state: S | None) -> Self:
+        """Nothing changes and nothing is said."""
+        return cls(state)
+
+
+def derived_id(message_id: str, ordinal: int | str) -> str:
+    """The id of the `ordinal`-th thing that follows from a message: UUIDv5, so a repeat makes the same (FLOWS 1.2)."""
+    return str(uuid.uuid5(uuid.UUID(message_id), str(ordinal)))

@@ -1,0 +1,109 @@
+"""One SQLite file, one connection, one thread: how the stores and the embedded bus open, lock and leave a database.
+
+The driver is in autocommit mode and every write begins with our own BEGIN IMMEDIATE: a deferred BEGIN fails at once
+when it upgrades, whatever the time-out (DESIGN 1). The waiter polls each millisecond instead of SQLite's busy handler,
+whose naps of 100 ms would let four overlapping loops starve a take-over.
+"""
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Concatenate, ParamSpec, Self, TypeVar, cast
+
+import aiosqlite
+
+from config import faults
+
+LOCK_WAIT_S = 30.0  # how long a write waits for the file's lock before it says Locked
+LOCK_POLL_S = 0.001
+WAL_LIMIT_BYTES = 16 * 1024 * 1024  # a checkpointed WAL is cut down to this
+
+
+class Locked(Exception):
+    """Somebody else has held the file's write lock for the whole wait; nothing was written."""
+
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class SqliteFile:
+    """A connection on a thread of its own; work is handed to it whole, a batch a call.
+
+    `run` is shielded: cancelling the await does not stop the SQL, so it waits until COMMIT or ROLLBACK has happened.
+    """
+
+    def __init__(self, path: Path, db: aiosqlite.Connection) -> None:
+        self.path = path
+        self._db = db
+
+    @classmethod
+    async def open(cls, path: Path, *, readonly: bool = False) -> Self:
+        """Open (and create) the file with WAL and synchronous=FULL; close it, or the process never exits."""
+        uri = f"{path.absolute().as_uri()}?mode={'ro' if readonly else 'rwc'}"
+        db = await aiosqlite.connect(uri, uri=True, isolation_level=None, timeout=0, cached_statements=512)
+        file = cls(path, db)
+        try:
+            await file.run(_pragmas, readonly)
+        except BaseException:
+            await db.close()
+            raise
+        return file
+
+    async def run(self, work: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run `work(connection, …)` on the connection's thread and return when it has ended, also when cancelled."""
+        unit = asyncio.ensure_future(self._db._execute(work, self._db._conn, *args, **kwargs))  # type: ignore[no-untyped-call]
+        try:
+            return cast(T, await asyncio.shield(unit))
+        except asyncio.CancelledError:
+            await asyncio.wait([unit])
+            raise
+
+    async def close(self) -> None:
+        """Close the connection and end its thread."""
+        await self._db.close()
+
+
+def _pragmas(c: sqlite3.Connection, readonly: bool) -> None:
+    if not readonly:
+        begin_when_free(c, "PRAGMA journal_mode=WAL")
+        c.execute("PRAGMA synchronous=FULL")
+        c.execute(f"PRAGMA journal_size_limit={WAL_LIMIT_BYTES}")
+        c.execute("PRAGMA foreign_keys=ON")
+    c.execute("PRAGMA temp_store=MEMORY")
+
+
+def begin_when_free(c: sqlite3.Connection, statement: str = "BEGIN IMMEDIATE", *, wait_s: float = LOCK_WAIT_S) -> None:
+    """Execute a statement that takes the write lock, as soon as the file is free. Raises Locked after `wait_s`."""
+    deadline = time.monotonic() + wait_s
+    while True:
+        try:
+            c.execute(statement)
+        except sqlite3.OperationalError as exc:
+            if exc.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                raise
+            if time.monotonic() >= deadline:
+                raise Locked(f"the database file has been locked by somebody else for {wait_s:.0f} s") from exc
+            time.sleep(LOCK_POLL_S)
+        else:
+            return
+
+
+@contextmanager
+def immediate(c: sqlite3.Connection, operation: str, *, wait_s: float = LOCK_WAIT_S) -> Iterator[sqlite3.Connection]:
+    """One write transaction, committed at the end of the block, rolled back when it raises.
+
+    The wrapper around every COMMIT: `operation` names its two fault points (`config.faults`).
+    """
+    begin_when_free(c, wait_s=wait_s)
+    try:
+        yield c
+        with faults.around(operation):
+            c.execute("COMMIT")
+    except BaseException:
+        if c.in_transaction:
+            c.execute("ROLLBACK")
+        raise
