@@ -26,11 +26,11 @@ IMPORT_ALL_S = 40  # the whole fork server, on a busy machine
 SEES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("config.*", ("config.*",)),
     ("agents.runtime.decision", ()),
-    ("agents.runtime.canonical", ()),
+    ("agents.runtime.canonical*", ("agents.runtime.canonical*",)),
     ("agents.runtime.tcc", ("agents.runtime.decision", "config.*")),
     ("agents.runtime.*", ("agents.runtime.*", "bus.*", "stores.*", "config.*", "topics")),
-    ("agents.*.messages", ("agents.*.messages", "agents.runtime.decision", "agents.runtime.canonical", "config.*")),
-    ("agents.*.model", ("agents.runtime.decision", "agents.runtime.canonical", "config.*")),
+    ("agents.*.messages", ("agents.*.messages", "agents.runtime.decision", "agents.runtime.canonical*", "config.*")),
+    ("agents.*.model", ("agents.runtime.decision", "agents.runtime.canonical*", "config.*")),
     (
         "agents.*.behaviour",
         ("agents.*.messages", "{own}.model", "{own}.behaviour", "agents.runtime.decision", "agents.runtime.tcc", "config.*"),
@@ -46,8 +46,28 @@ SEES: tuple[tuple[str, tuple[str, ...]], ...] = (
 )
 PURE = ("agents.*.behaviour", "agents.*.model", "agents.*.messages", "agents.runtime.decision", "agents.runtime.tcc")
 IMPURE = frozenset(
-    ("aiohttp", "aiokafka", "aiosqlite", "asyncio", "faust", "io", "logging", "os", "pathlib", "random", "secrets", "shutil", "socket")
-    + ("sqlalchemy", "sqlite3", "structlog", "subprocess", "sys", "threading", "time")
+    {
+        "aiohttp",
+        "aiokafka",
+        "aiosqlite",
+        "asyncio",
+        "faust",
+        "io",
+        "logging",
+        "os",
+        "pathlib",
+        "random",
+        "secrets",
+        "shutil",
+        "socket",
+        "sqlalchemy",
+        "sqlite3",
+        "structlog",
+        "subprocess",
+        "sys",
+        "threading",
+        "time",
+    }
 )
 
 # Calls that change something durable, or say so. Each stands inside `with faults.around(…)`, or in the wrapper named here.
