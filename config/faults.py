@@ -29,6 +29,8 @@ OPERATIONS: tuple[str, ...] = (
     "bus.append",  # records into the log file
     "bus.offsets",  # the group's offsets
     "bus.acquire",  # a group's lease taken, epoch + 1
+    "bus.renew",  # the lease stays ours
+    "bus.declare",  # topics, groups and processes written down
     "bus.prune",  # records past their retention
 )
 

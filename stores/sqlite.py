@@ -19,6 +19,9 @@ from config import faults
 
 LOCK_WAIT_S = 30.0  # how long a write waits for the file's lock before it says Locked
 LOCK_POLL_S = 0.001
+LOCK_PATIENT_S = 1.0  # after this long a waiter looks less often
+LOCK_POLL_PATIENT_S = 0.005
+STUCK_TELL_S = 0.1
 WAL_LIMIT_BYTES = 16 * 1024 * 1024  # a checkpointed WAL is cut down to this
 
 
@@ -76,29 +79,49 @@ def _pragmas(c: sqlite3.Connection, readonly: bool) -> None:
     c.execute("PRAGMA temp_store=MEMORY")
 
 
-def begin_when_free(c: sqlite3.Connection, statement: str = "BEGIN IMMEDIATE", *, wait_s: float = LOCK_WAIT_S) -> None:
-    """Execute a statement that takes the write lock, as soon as the file is free. Raises Locked after `wait_s`."""
-    deadline = time.monotonic() + wait_s
+def begin_when_free(
+    c: sqlite3.Connection,
+    statement: str = "BEGIN IMMEDIATE",
+    *,
+    wait_s: float = LOCK_WAIT_S,
+    stuck: Callable[[float], None] | None = None,
+) -> None:
+    """Execute a statement that takes the write lock, as soon as the file is free. Raises Locked after `wait_s`.
+
+    `stuck` is told every 100 ms how long the wait has been, in seconds, and may do something about the holder.
+    """
+    begun = time.monotonic()
+    told = 0.0
     while True:
         try:
             c.execute(statement)
         except sqlite3.OperationalError as exc:
             if exc.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
                 raise
-            if time.monotonic() >= deadline:
+            waited = time.monotonic() - begun
+            if waited >= wait_s:
                 raise Locked(f"the database file has been locked by somebody else for {wait_s:.0f} s") from exc
-            time.sleep(LOCK_POLL_S)
+            if stuck is not None and waited - told >= STUCK_TELL_S:
+                told = waited
+                stuck(waited)
+            time.sleep(LOCK_POLL_S if waited < LOCK_PATIENT_S else LOCK_POLL_PATIENT_S)
         else:
             return
 
 
 @contextmanager
-def immediate(c: sqlite3.Connection, operation: str, *, wait_s: float = LOCK_WAIT_S) -> Iterator[sqlite3.Connection]:
+def immediate(
+    c: sqlite3.Connection,
+    operation: str,
+    *,
+    wait_s: float = LOCK_WAIT_S,
+    stuck: Callable[[float], None] | None = None,
+) -> Iterator[sqlite3.Connection]:
     """One write transaction, committed at the end of the block, rolled back when it raises.
 
     The wrapper around every COMMIT: `operation` names its two fault points (`config.faults`).
     """
-    begin_when_free(c, wait_s=wait_s)
+    begin_when_free(c, wait_s=wait_s, stuck=stuck)
     try:
         yield c
         with faults.around(operation):

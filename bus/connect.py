@@ -1,0 +1,28 @@
+"""From a URL to a bus: the one place that knows which transports there are."""
+
+from pathlib import Path
+
+from bus.errors import BusError
+from bus.log import Bus
+from bus.sqlite.bus import SqliteBus
+from bus.sqlite.inspect import ReadOnlyBus
+
+SQLITE = "sqlite:///"
+
+
+def connect(url: str, *, readonly: bool = False) -> Bus:
+    """The bus of a URL, not opened yet. Raises BusError for a URL that names none.
+
+    `sqlite:///data/bus.db` is relative to the working directory, `sqlite:////var/lib/lendbus/bus.db` absolute, as SQLAlchemy has it.
+    """
+    if url.startswith("kafka://"):
+        raise BusError("Kafka comes with the next issue: use a sqlite:///… URL until then")
+    path = sqlite_path(url)
+    return ReadOnlyBus(path) if readonly else SqliteBus(path)
+
+
+def sqlite_path(url: str) -> Path:
+    """The log file of a `sqlite:///` URL. Raises BusError for another."""
+    if not url.startswith(SQLITE) or len(url) == len(SQLITE):
+        raise BusError(f"{url!r} names no bus: expected sqlite:///relative/path.db or sqlite:////absolute/path.db")
+    return Path(url.removeprefix(SQLITE))
