@@ -169,7 +169,7 @@ class Settings(BaseSettings):
 
 
 def load(**given: Any) -> Settings:
-    """The settings of this process; `given` (by the command line; None: not said) wins over environment and `.env`. Raises SettingsError."""
+    """The settings of this process; `given` (by a command line; None: not said) wins over environment and `.env`. Raises SettingsError."""
     try:
         return Settings(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as exc:
