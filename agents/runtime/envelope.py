@@ -1,0 +1,168 @@
+"""The headers of a record (DESIGN 4) and the way from a record to a message and back.
+
+Identity is strict: a header that names the message, its type, trace or principal may stand once, as printable text;
+anything else is not guessed at but becomes a dead letter with its reason.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import orjson
+from pydantic import ValidationError
+
+from agents.runtime.decision import Message
+from bus.record import Headers, Outgoing, Record
+from config.limits import KEY_CHARS_MAX, MESSAGE_BYTES_MAX
+
+MESSAGE_ID = "message-id"
+TYPE = "type"
+VERSION = "schema-version"
+TRACE = "trace-id"
+CAUSATION = "causation-id"
+PRINCIPAL = "principal"
+REPLY_TO = "reply-to"
+TIME = "time"
+CONTENT_MAC = "content-mac"
+
+_OURS = frozenset((MESSAGE_ID, TYPE, VERSION, TRACE, CAUSATION, PRINCIPAL, REPLY_TO, TIME, CONTENT_MAC))
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII)
+_PLAIN = re.compile(r"[!-~]{1,200}", re.ASCII)
+
+Registry = Mapping[str, type[Message]]
+
+
+class Undecodable(Exception):
+    """This record can never be a message of this service: `reason` is a stable code, `detail` says what was found."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail[:500]
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A record that is a message: who it is for, which message it is, and where it stood."""
+
+    record: Record
+    actor: str
+    id: str
+    trace: str
+    principal: str
+    reply_to: str | None
+    mac: str | None
+    sent_ms: int
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What a message inherits from the one that caused it."""
+
+    causation: str
+    trace: str
+    principal: str
+
+
+def decode(record: Record, registry: Registry) -> Delivery:
+    """Read a record as one of the registry's messages. Raises Undecodable with the reason, never anything else."""
+    headers = _identity(record.headers)
+    kind = registry.get(headers.get(TYPE, ""))
+    if kind is None:
+        raise Undecodable("unknown_type" if TYPE in headers else "no_type", repr(headers.get(TYPE))[:200])
+    if headers.get(VERSION) != str(kind.version):
+        raise Undecodable("unknown_version", f"{kind.type} version {headers.get(VERSION)!r}, known is {kind.version}")
+    message_id = headers.get(MESSAGE_ID, "")
+    if not _UUID.fullmatch(message_id):
+        raise Undecodable("unusable_message_id" if MESSAGE_ID in headers else "no_message_id", repr(message_id)[:200])
+    actor = _actor(record.key)
+    return Delivery(
+        record,
+        actor,
+        message_id,
+        headers.get(TRACE) or actor,
+        headers.get(PRINCIPAL, "anonymous"),
+        headers.get(REPLY_TO),
+        headers.get(CONTENT_MAC),
+        _time(headers.get(TIME), record.timestamp_ms),
+        _body(record.value, kind),
+    )
+
+
+def _identity(headers: Headers) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name, value in headers:
+        if name in _OURS:
+            if name in found:
+                raise Undecodable("ambiguous_header", f"header {name} stands more than once")
+            found[name] = _plain(name, value)
+    return found
+
+
+def _plain(name: str, value: bytes | None) -> str:
+    try:
+        text = (value or b"").decode("ascii")
+    except UnicodeDecodeError:
+        text = ""
+    if not _PLAIN.fullmatch(text):
+        raise Undecodable("unusable_header", f"header {name} is {value!r}"[:300])
+    return text
+
+
+def _actor(key: bytes | None) -> str:
+    if key is None:
+        raise Undecodable("no_key", "the key is null: it names no actor")
+    try:
+        text = key.decode("ascii")
+    except UnicodeDecodeError:
+        text = ""
+    if not _PLAIN.fullmatch(text) or len(text) > KEY_CHARS_MAX:
+        raise Undecodable("unusable_key", f"the key is {key[:200]!r}")
+    return text
+
+
+def _time(text: str | None, otherwise_ms: int) -> int:
+    return int(text) if text is not None and text.isdigit() and len(text) <= 18 else otherwise_ms
+
+
+def _body(value: bytes | None, kind: type[Message]) -> Message:
+    if value is None:
+        raise Undecodable("no_value", "the value is null")
+    if not value:
+        raise Undecodable("empty_value", "the value is empty")
+    if len(value) > MESSAGE_BYTES_MAX:
+        raise Undecodable("too_large", f"{len(value)} bytes, the limit is {MESSAGE_BYTES_MAX}")
+    try:
+        return kind.model_validate_json(value)
+    except ValidationError as exc:
+        raise Undecodable("bad_schema", _without_values(exc)) from None
+    except (ValueError, RecursionError) as exc:
+        raise Undecodable("bad_json", type(exc).__name__) from None
+
+
+def _without_values(exc: ValidationError) -> str:
+    """Where and what is wrong, without the value itself: it may be sealed or secret."""
+    return "; ".join(f"{'/'.join(map(str, e['loc']))}: {e['msg']}" for e in exc.errors(include_input=False, include_url=False)[:5])
+
+
+def encode(
+    message: Message, *, key: str, message_id: str, origin: Origin, now_ms: int, reply_to: str | None = None, mac: str | None = None
+) -> Outgoing:
+    """The record of a message. Asserts the size limit of DESIGN 1 (512 KB) where the message is made."""
+    value = orjson.dumps(message.model_dump())
+    assert len(value) <= MESSAGE_BYTES_MAX, f"{message.type} for {key} has {len(value)} bytes, the limit is {MESSAGE_BYTES_MAX}"
+    headers = [
+        (MESSAGE_ID, message_id.encode()),
+        (TYPE, message.type.encode()),
+        (VERSION, b"%d" % message.version),
+        (TRACE, origin.trace.encode()),
+        (CAUSATION, origin.causation.encode()),
+        (PRINCIPAL, origin.principal.encode()),
+        (TIME, b"%d" % now_ms),
+    ]
+    if reply_to is not None:
+        headers.append((REPLY_TO, reply_to.encode()))
+    if mac is not None:
+        headers.append((CONTENT_MAC, mac.encode()))
+    return Outgoing(message.topic, key.encode(), value, tuple(headers), now_ms)

@@ -1,0 +1,139 @@
+"""One owned partition of a service: its tenure, its relay, and every transaction that is made in its name.
+
+Transactions go one at a time, and their outbox rows are handed to the relay in the order of their COMMITs, so that an
+actor's messages never overtake each other on their way out.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Protocol, TypeVar
+
+import structlog
+
+from agents.runtime import batch as batches
+from agents.runtime import metrics, outbox, ownership, position
+from agents.runtime.batch import Batch, Done, Item
+from agents.runtime.outbox import Pending
+from agents.runtime.ownership import Tenure
+from agents.runtime.patience import until_back
+from agents.runtime.relay import Relay
+from agents.runtime.service import Service
+from bus.log import Bus
+from bus.record import Fence
+from stores.engine import RowRejected, Store, StoreAway, Tx
+
+log = structlog.get_logger("lendbus.loop")
+
+
+class Leaves(Protocol):
+    """What a transaction returns: at least the outbox rows that have to leave."""
+
+    @property
+    def leaving(self) -> list[Pending]: ...
+
+
+R = TypeVar("R", bound=Leaves)
+
+
+class Partition:
+    """A partition for as long as its epoch stands; made by `take_over`."""
+
+    def __init__(
+        self,
+        service: Service[Any],
+        store: Store,
+        relay: Relay,
+        tenure: Tenure,
+        incarnation: str,
+        *,
+        horizon_ms: int,
+        clock: Callable[[], int],
+    ) -> None:
+        self.service = service
+        self.store = store
+        self.relay = relay
+        self.tenure = tenure
+        self.clock = clock
+        self.wake = asyncio.Event()  # the scanner has something new to look at
+        self._one_at_a_time = asyncio.Lock()
+        self._batch = Batch(service, tenure, incarnation, 0, horizon_ms)
+        self._registry = service.registry
+
+    async def apply(self, run: list[Any]) -> None:
+        """Return when the run is committed. Raises LostEpoch, and nothing else but cancellation."""
+        await self._apply(batches.decoded(run, self._registry))
+
+    async def _apply(self, items: list[Item]) -> None:
+        await self.relay.room()
+        try:
+            done = await self.transaction("loop.commit", batches.apply, items, None)
+        except RowRejected as exc:
+            if len(items) == 1:
+                log.error("the database refuses what a message makes; its actor is suspended", service=self.service.name, error=str(exc))
+                self._note(await self.transaction("loop.commit", batches.apply, items, str(exc)))
+            else:
+                half = len(items) // 2
+                await self._apply(items[:half])
+                await self._apply(items[half:])
+        else:
+            self._note(done)
+
+    async def transaction(self, operation: str, work: Callable[..., R], *args: Any) -> R:
+        """One transaction `work(tx, batch, …)` in this partition's name, repeated while the store is away; its rows go to the relay.
+
+        Raises LostEpoch, RowRejected, or what `work` raises.
+        """
+
+        async def once() -> R:
+            async with self._one_at_a_time:
+                sent = self.relay.take_sent()
+                try:
+                    batch = replace(self._batch, now_ms=self.clock(), sent=sent)
+                    done = await self.store.transaction(operation, _owned, work, batch, *args)
+                except BaseException:
+                    self.relay.give_back(sent)
+                    raise
+                self.relay.hand(done.leaving)
+                return done
+
+        return await until_back(
+            once, StoreAway, what=f"store of {self.service.name}", on_away=metrics.STORE_AWAY.labels(self.service.name).inc
+        )
+
+    def _note(self, done: Done) -> None:
+        name = self.service.name
+        metrics.HANDLED.labels(name).inc(done.handled)
+        if done.repeated:
+            metrics.REPEATED.labels(name).inc(done.repeated)
+        for dead in done.dead:
+            metrics.DEAD.labels(name, dead.reason).inc()
+            log.warning("dead letter", service=name, offset=dead.record.offset, partition=dead.record.partition, reason=dead.reason)
+        for actor, (reason, error) in done.suspended.items():
+            metrics.SUSPENDED.labels(name).inc()
+            log.error("actor suspended", service=name, actor=actor, reason=reason, error=error)
+        if done.wakes:
+            self.wake.set()
+
+
+def _owned(tx: Tx, work: Callable[..., R], batch: Batch, *args: Any) -> R:
+    """Every transaction begins by reading the epoch, and takes along what the bus has acknowledged."""
+    ownership.check(tx, batch.tenure)
+    done = work(tx, batch, *args)
+    outbox.forget(tx, batch.sent)
+    return done
+
+
+def _taken(tx: Tx, number: int, now_ms: int) -> tuple[Tenure, position.Position | None]:
+    return ownership.take_over(tx, number, now_ms=now_ms), position.read(tx, number)
+
+
+async def take_over(
+    service: Service[Any], store: Store, bus: Bus, fence: Fence, number: int, *, horizon_ms: int, clock: Callable[[], int]
+) -> tuple[Partition, position.Position | None]:
+    """Epoch + 1 in the store; then read the position; then send what the partition left behind; only then may the loop start."""
+    tenure, known = await store.transaction("takeover.commit", _taken, number, clock())
+    relay = Relay(bus, store, fence, tenure, clock)
+    resent = await relay.resend()
+    log.info("partition taken over", service=service.name, partition=number, epoch=tenure.epoch, resent=resent)
+    return Partition(service, store, relay, tenure, await bus.incarnation(), horizon_ms=horizon_ms, clock=clock), known

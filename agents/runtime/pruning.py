@@ -1,0 +1,114 @@
+"""Everything that grows has an end (DESIGN 1): what is past its horizon goes, in small steps, in idle time.
+
+Inbox rows leave a `seen` row, so that `lendbus trace` still finds the message; `seen` goes after a longer time.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlalchemy import Table, bindparam, delete, select
+
+from agents.runtime.batch import Batch
+from agents.runtime.mailbox import Mailbox
+from agents.runtime.outbox import Pending
+from bus.log import Bus
+from config.limits import PRUNE_STEP_ROWS
+from stores.engine import Tx
+from stores.runtime import alias, barrier, dead_letter, inbox, seen, waiting
+from stores.statement import Statement, first, in_list, insert_new_row
+
+DAY_MS = 86_400_000
+
+
+class HorizonTooShort(ValueError):
+    """The inbox would forget a message that the bus may still deliver; the settings are refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """How long things are kept, in milliseconds; `every_s` is how often the pruner looks.
+
+    Raises HorizonTooShort unless the inbox remembers longer than the bus keeps: retention + a segment + 1 day.
+    """
+
+    inbox_ms: int
+    seen_ms: int
+    barrier_ms: int
+    dead_letters_ms: int
+    waiting_ms: int
+    retention_ms: int
+    segment_ms: int
+    every_s: float
+
+    def __post_init__(self) -> None:
+        least = self.retention_ms + self.segment_ms + DAY_MS
+        if self.inbox_ms < least:
+            raise HorizonTooShort(
+                f"the inbox would remember {self.inbox_ms / DAY_MS:.1f} days; with this retention it has to be {least / DAY_MS:.1f} days or more"
+            )
+        if self.barrier_ms < self.inbox_ms:
+            raise HorizonTooShort("the barrier has to remember at least as long as the inbox")
+
+
+_OLD_INBOX = Statement(
+    first(
+        select(inbox.c.trace, inbox.c.id, inbox.c.actor, inbox.c.partition, inbox.c.offset, inbox.c.at_ms)
+        .where(inbox.c.at_ms < bindparam("before"))
+        .order_by(inbox.c.at_ms),
+        "n",
+    ),
+    "before",
+    "n",
+)
+_FORGET_INBOX = Statement(delete(inbox).where(in_list(inbox.c.id, "ids")), "ids")
+_SEEN = insert_new_row(seen)
+
+
+def _by_age(table: Table) -> Statement:
+    """DELETE of at most n rows older than an instant, by the table's own key."""
+    key = list(table.primary_key.columns)
+    if len(key) == 1:
+        old = first(select(key[0]).where(table.c.at_ms < bindparam("before")).order_by(table.c.at_ms), "n")
+        return Statement(delete(table).where(key[0].in_(old.scalar_subquery())), "before", "n")
+    return Statement(delete(table).where(table.c.at_ms < bindparam("before")), "before")
+
+
+_SEEN_GONE = _by_age(seen)
+_ALIAS_GONE = _by_age(alias)
+_BARRIER_GONE = _by_age(barrier)
+_WAITING_GONE = _by_age(waiting)
+_DEAD_GONE = _by_age(dead_letter)
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """How many rows went, so that a full step is followed by another."""
+
+    leaving: list[Pending]
+    rows: int
+
+
+def prune(tx: Tx, batch: Batch, keep: Keep) -> Pruned:
+    """One small step over every table that grows."""
+    now_ms = batch.now_ms
+    old = tx.all(_OLD_INBOX, now_ms - keep.inbox_ms, PRUNE_STEP_ROWS)
+    tx.many(_SEEN, sorted(old))
+    if old:
+        tx.run(_FORGET_INBOX, tx.list([row[1] for row in old]))
+    tx.run(_SEEN_GONE, now_ms - keep.seen_ms)
+    tx.run(_ALIAS_GONE, now_ms - keep.seen_ms, PRUNE_STEP_ROWS)
+    tx.run(_BARRIER_GONE, now_ms - keep.barrier_ms)
+    tx.run(_WAITING_GONE, now_ms - keep.waiting_ms)
+    tx.run(_DEAD_GONE, now_ms - keep.dead_letters_ms, PRUNE_STEP_ROWS)
+    return Pruned([], len(old))
+
+
+async def run(mailbox: Mailbox, bus: Bus, keep: Keep, clock: Callable[[], int]) -> None:
+    """Prune the owned partitions' store, and the bus, for ever; a step at a time."""
+    while True:
+        await asyncio.sleep(keep.every_s)
+        for partition in mailbox.owned():
+            while (await partition.transaction("prune.commit", prune, keep)).rows == PRUNE_STEP_ROWS:
+                await asyncio.sleep(0)
+        await bus.prune(clock())

@@ -1,0 +1,163 @@
+"""The relay: outbox rows of one partition to the bus, in order, and what the bus has acknowledged back out of the outbox.
+
+Rows are handed over in memory after COMMIT; after a crash or a take-over they are read from the table first. A record that
+the bus can never take suspends its own actor and nobody else; a bus that is away is asked again for as long as it takes.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from agents.runtime import outbox, ownership, suspension
+from agents.runtime.outbox import Pending
+from agents.runtime.ownership import Tenure
+from agents.runtime.patience import until_back
+from bus.errors import BusAway, RecordRefused
+from bus.log import Bus
+from bus.record import Fence
+from config import faults
+from config.limits import OUTBOX_DELETE_DELAY_S, RELAY_BATCH_MAX, RELAY_QUEUE_MAX
+from stores.engine import Store, StoreAway, Tx
+
+log = structlog.get_logger("lendbus.relay")
+
+
+class Relay:
+    """Takes one partition's rows to the bus for as long as the tenure stands.
+
+    `run` raises LostLease or LostEpoch when somebody else owns the partition, and nothing else but cancellation.
+    """
+
+    def __init__(self, bus: Bus, store: Store, fence: Fence, tenure: Tenure, clock: Callable[[], int]) -> None:
+        self._bus = bus
+        self._store = store
+        self._fence = fence
+        self._tenure = tenure
+        self._clock = clock
+        self._waiting: deque[Pending] = deque()
+        self._sent: list[int] = []
+        self._blocked: dict[str, str] = {}  # actor → why its rows stay
+        self._kick = asyncio.Event()
+        self._room = asyncio.Event()
+        self._room.set()
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def hand(self, rows: Sequence[Pending]) -> None:
+        """Rows that a COMMIT has made durable, in the order of their numbers."""
+        if rows:
+            for actor in {row.actor for row in rows} & self._blocked.keys():
+                del self._blocked[actor]  # it is handled again, so an operator or a new version has mended it
+            self._waiting.extend(rows)
+            self._idle.clear()
+            self._kick.set()
+            if len(self._waiting) > RELAY_QUEUE_MAX:
+                self._room.clear()
+
+    async def room(self) -> None:
+        """Back-pressure: wait while too many rows wait to leave."""
+        await self._room.wait()
+
+    def take_sent(self) -> list[int]:
+        """The rows that the bus has and the outbox still holds; whoever takes them deletes them, or gives them back."""
+        sent, self._sent = self._sent, []
+        return sent
+
+    def give_back(self, sent: Sequence[int]) -> None:
+        """Their transaction did not commit."""
+        self._sent[:0] = sent
+
+    async def resend(self) -> int:
+        """What the partition left behind, oldest first, before anything new is made; how many rows that were."""
+        count, after = 0, 0
+        while rows := await self._store.transaction("takeover.resend", self._left_behind, after):
+            await self._deliver(rows)
+            count, after = count + len(rows), rows[-1].id
+            await self._delete_sent()
+        return count
+
+    async def run(self) -> None:
+        """Send what is handed over, for ever; when nothing comes for a while, delete what was sent."""
+        while True:
+            try:
+                await asyncio.wait_for(self._kick.wait(), OUTBOX_DELETE_DELAY_S if self._sent else None)
+            except TimeoutError:
+                await self._delete_sent()
+                continue
+            self._kick.clear()
+            while self._waiting:
+                batch = [self._waiting.popleft() for _ in range(min(RELAY_BATCH_MAX, len(self._waiting)))]
+                await self._deliver(batch)
+                if len(self._waiting) <= RELAY_QUEUE_MAX // 2:
+                    self._room.set()
+            self._idle.set()
+
+    async def drain(self, within_s: float) -> bool:
+        """Wait until nothing waits to leave; False when the time is over first."""
+        try:
+            await asyncio.wait_for(self._idle.wait(), within_s)
+        except TimeoutError:
+            return False
+        await self._delete_sent()
+        return True
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    async def _deliver(self, rows: Sequence[Pending]) -> None:
+        """Append the rows, patiently; halve after a refusal until the one row is alone."""
+        rows = await self._without_blocked(rows)
+        if not rows:
+            return
+        try:
+            await until_back(lambda: self._append(rows), BusAway, what="bus")
+        except RecordRefused as exc:
+            if len(rows) == 1:
+                await self._refuse(rows[0], str(exc))
+            else:
+                half = len(rows) // 2
+                await self._deliver(rows[:half])
+                await self._deliver(rows[half:])
+        else:
+            self._sent += [row.id for row in rows]
+
+    async def _append(self, rows: Sequence[Pending]) -> None:
+        with faults.around("relay.append"):
+            await self._bus.append([row.record for row in rows], fence=self._fence)
+
+    async def _without_blocked(self, rows: Sequence[Pending]) -> Sequence[Pending]:
+        if not self._blocked:
+            return rows
+        for row in rows:
+            if row.actor in self._blocked:
+                await self._refuse(row, self._blocked[row.actor])
+        return [row for row in rows if row.actor not in self._blocked]
+
+    async def _refuse(self, row: Pending, why: str) -> None:
+        self._blocked[row.actor] = f"behind row {row.id}: {why}"
+        log.error("the bus can never take this record; its actor is suspended", actor=row.actor, topic=row.record.topic, error=why)
+        await self._patiently("relay.commit", self._refused, row, why)
+
+    def _refused(self, tx: Tx, row: Pending, why: str) -> None:
+        ownership.check(tx, self._tenure)
+        outbox.refuse(tx, row.id, why)
+        if not suspension.among(tx, [row.actor]):
+            now_ms = self._clock()
+            suspension.suspend(tx, row.actor, self._tenure.partition, reason="unsendable", error=why, now_ms=now_ms)
+
+    def _left_behind(self, tx: Tx, after: int) -> list[Pending]:
+        ownership.check(tx, self._tenure)
+        return outbox.left_behind(tx, self._tenure.partition, after=after, limit=RELAY_BATCH_MAX)
+
+    async def _delete_sent(self) -> None:
+        if sent := self.take_sent():
+            await self._patiently("relay.commit", self._delete, sent)
+
+    def _delete(self, tx: Tx, sent: Sequence[int]) -> None:
+        ownership.check(tx, self._tenure)
+        outbox.forget(tx, sent)
+
+    async def _patiently(self, operation: str, work: Callable[..., None], *args: object) -> None:
+        await until_back(lambda: self._store.transaction(operation, work, *args), StoreAway, what=f"store of {self._store.service}")

@@ -1,0 +1,147 @@
+"""A worker runs one service: its store, its App, its watchdog. It ends loudly rather than stay deaf (DESIGN 1, FAUST 1).
+
+Losing the partition to somebody else is no failure: the worker builds a new App and waits as standby. Anything else that
+ends a part of it ends `run` with the reason.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import faust
+import structlog
+
+from agents.runtime import pruning
+from agents.runtime.mailbox import Mailbox
+from agents.runtime.ownership import LostEpoch
+from agents.runtime.service import Service
+from bus.app import make_app
+from bus.connect import connect
+from bus.errors import LostLease
+from bus.log import Bus, TopicSpec
+from config.limits import START_S_MAX, STOP_S_MAX
+from stores.engine import Store
+
+log = structlog.get_logger("lendbus.worker")
+
+
+def utc_now_ms() -> int:
+    """The wall clock; the only place of the runtime that reads it."""
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True)
+class House:
+    """A service and the function that shows its agent to an App."""
+
+    service: Service[Any]
+    listen: Callable[[faust.App, Mailbox], None]
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a worker stands on: where the bus and its store are, which topics are declared, what is kept how long."""
+
+    bus_url: str
+    store_url: str
+    topics: Sequence[TopicSpec]
+    keep: pruning.Keep
+    clock: Callable[[], int] = utc_now_ms
+
+
+class Worker:
+    """One service in this process; `start`, `stop`, and `run` that does both and watches in between."""
+
+    def __init__(self, house: House, around: Surroundings) -> None:
+        self._house = house
+        self._around = around
+        self._stop = asyncio.Event()
+        self.name = house.service.name
+        self.mailbox: Mailbox | None = None
+        self._app: faust.App | None = None
+        self._bus: Bus | None = None
+        self._store: Store | None = None
+        self._pruner: asyncio.Task[None] | None = None
+
+    async def run(self) -> None:
+        """Work (or stand by) until `request_stop`; raises what ended the service otherwise."""
+        while not self._stop.is_set():
+            await self.start()
+            try:
+                await self._watch()
+            except (LostLease, LostEpoch) as exc:
+                log.warning("somebody else owns the service now; waiting as standby", service=self.name, why=str(exc))
+            finally:
+                await self.stop()
+
+    def request_stop(self) -> None:
+        """End `run`, gracefully."""
+        self._stop.set()
+
+    async def start(self) -> None:
+        """Open everything and start the App; returns when it waits for its assignment or has it. Bounded."""
+        service, around = self._house.service, self._around
+        self._store = await Store.open(service.name, around.store_url)
+        self._bus = connect(around.bus_url)
+        await self._bus.open()
+        await self._bus.declare(around.topics)
+        await self._bus.declare_group(service.name, [service.topic])
+        mailbox = Mailbox(service, self._store, self._bus, horizon_ms=around.keep.inbox_ms, clock=around.clock)
+        self.mailbox = mailbox
+        self._app = make_app(service.name, around.bus_url, mailbox, topics=[service.topic])
+        self._house.listen(self._app, mailbox)
+        await asyncio.wait_for(self._app.start(), START_S_MAX)
+        self._pruner = asyncio.create_task(pruning.run(mailbox, self._bus, around.keep, around.clock), name=f"pruner {service.name}")
+
+    async def wait_until_owner(self, within_s: float) -> None:
+        """Return when this process owns the service. Raises TimeoutError."""
+        assert self.mailbox is not None, "start() first"
+        await asyncio.wait_for(self.mailbox.assigned_once.wait(), within_s)
+
+    async def stop(self) -> None:
+        """Finish the run in work, let the outbox leave, give the group back, close everything; bounded by STOP_S_MAX."""
+        if self._pruner is not None:
+            self._pruner.cancel()
+            await asyncio.gather(self._pruner, return_exceptions=True)
+        if self.mailbox is not None:
+            lost = self.mailbox.failed.done() and self.mailbox.failed.exception() is not None
+            if not lost:
+                await self.mailbox.pause(STOP_S_MAX / 2)
+        if self._app is not None:
+            await self._bounded(self._app.stop(), "the App did not stop in time")
+        if self.mailbox is not None:
+            await self.mailbox.close()
+        if self._store is not None:
+            await self._store.close()
+        if self._bus is not None:
+            await self._bus.close()
+        self.mailbox = self._app = self._store = self._bus = self._pruner = None
+
+    async def _bounded(self, work: Any, late: str) -> None:
+        try:
+            await asyncio.wait_for(work, STOP_S_MAX / 2)
+        except TimeoutError:
+            log.error(late, service=self.name)
+
+    async def _watch(self) -> None:
+        """Return when a stop is requested; raise the reason when a part of the service has ended."""
+        assert self._app is not None and self.mailbox is not None and self._pruner is not None
+        ends: list[asyncio.Future[Any]] = [
+            asyncio.ensure_future(self._stop.wait()),
+            asyncio.ensure_future(self._app.wait_until_stopped()),
+            self.mailbox.failed,
+            self._pruner,
+        ]
+        done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        for extra in ends[:2]:
+            extra.cancel()
+        if self._stop.is_set():
+            return
+        if self.mailbox.failed in done:
+            self.mailbox.failed.result()
+        if self._pruner in done:
+            self._pruner.result()
+        reason = self._app.crash_reason
+        raise reason if reason is not None else RuntimeError(f"the App of {self.name} has stopped by itself")

@@ -1,0 +1,34 @@
+"""The users agent: which topic, which behaviour, which store."""
+
+from functools import partial
+
+import faust
+
+from agents.accounts.messages import SAYS as ACCOUNTS_SAYS
+from agents.runtime.mailbox import Mailbox, raw
+from agents.runtime.service import Service
+from agents.runtime.worker import House
+from agents.users import messages
+from agents.users.behaviour import behave
+from agents.users.model import Registration
+from config.registration import Policy
+from stores.users import REGISTRATIONS
+
+
+def service(policy: Policy) -> Service[Registration]:
+    """The user centre; its mailbox takes the branches' answers too."""
+    return Service("users", messages.TOPIC, (*messages.COMMANDS, *ACCOUNTS_SAYS), REGISTRATIONS, partial(behave, policy=policy))
+
+
+def listen(app: faust.App, mailbox: Mailbox) -> None:
+    """Show the agent to the App."""
+
+    @app.agent(raw(app, messages.TOPIC), name="users", concurrency=1)
+    async def users(stream: faust.StreamT) -> None:
+        async for event in stream.noack().events():
+            await mailbox.handle(event)
+
+
+def house(policy: Policy) -> House:
+    """The service with its agent."""
+    return House(service(policy), listen)

@@ -1,0 +1,59 @@
+"""The composition root: what is built of which settings, in which order. No registry, no import side effect (STYLE 4)."""
+
+from collections.abc import Callable, Sequence
+
+from agents.accounts import agent as accounts
+from agents.runtime.pruning import Keep
+from agents.runtime.sealing import Keyring
+from agents.runtime.worker import House, Surroundings, Worker
+from agents.users import agent as users
+from bus.log import TopicSpec
+from config import keys
+from config.settings import DAY_MS, Settings
+from stores.migrate import migrate
+from topics import TOPICS
+
+SERVICES: tuple[str, ...] = ("accounts", "users")
+PRUNE_EVERY_S = 60.0
+WAITING_KEEP_MS = 3_600_000
+SEEN_KEEP_MS = 365 * DAY_MS
+
+
+def houses(settings: Settings) -> dict[str, House]:
+    """Every service with its agent, by name."""
+    makers: dict[str, Callable[[], House]] = {
+        "accounts": lambda: accounts.house(settings.inbox_horizon_ms),
+        "users": lambda: users.house(settings.registration()),
+    }
+    return {name: makers[name]() for name in SERVICES}
+
+
+def specs(settings: Settings) -> Sequence[TopicSpec]:
+    """The topics as the embedded bus declares them: one partition each, kept no longer than the settings say."""
+    return [TopicSpec(t.name, 1, min(t.retention_ms, settings.retention_ms)) for t in TOPICS]
+
+
+def surroundings(settings: Settings, service: str) -> Surroundings:
+    """What the worker of a service stands on."""
+    keep = Keep(
+        inbox_ms=settings.inbox_horizon_ms,
+        seen_ms=SEEN_KEEP_MS,
+        barrier_ms=settings.inbox_horizon_ms,
+        dead_letters_ms=settings.dead_letter_keep_ms,
+        waiting_ms=WAITING_KEEP_MS,
+        retention_ms=settings.retention_ms,
+        segment_ms=settings.segment_ms,
+        every_s=PRUNE_EVERY_S,
+    )
+    return Surroundings(settings.bus_url(), settings.store_url(service), specs(settings), keep)
+
+
+def worker(settings: Settings, service: str) -> Worker:
+    """The worker of one service, its store migrated."""
+    migrate(service, settings.store_url(service))
+    return Worker(houses(settings)[service], surroundings(settings, service))
+
+
+def keyring(settings: Settings) -> Keyring:
+    """The keys of this platform, made on the first run where that is allowed."""
+    return Keyring.from_keys(keys.load_or_create(settings.key_path(), may_generate=settings.may_generate_keys))
