@@ -70,15 +70,19 @@ class SqliteTx:
         self._c = c
 
     def all(self, statement: Statement, *values: Any) -> list[Row]:
+        """Every row that the statement returns."""
         return self._c.execute(statement.sqlite, values).fetchall()
 
     def run(self, statement: Statement, *values: Any) -> int:
+        """Execute once; how many rows it changed."""
         return self._c.execute(statement.sqlite, values).rowcount
 
     def many(self, statement: Statement, rows: Sequence[Row]) -> int:
+        """Execute for every row, in one call; how many rows all of them changed."""
         return self._c.executemany(statement.sqlite, rows).rowcount if rows else 0
 
     def numbered(self, statement: Statement, rows: Sequence[Row]) -> Sequence[int]:
+        """Insert every row; the numbers that the database gave them, in order."""
         if not rows:
             return range(0)
         self._c.executemany(statement.sqlite, rows)
@@ -86,6 +90,7 @@ class SqliteTx:
         return range(last - len(rows) + 1, last + 1)
 
     def list(self, values: Iterable[Any]) -> str:
+        """A list as a JSON text, for `json_each`."""
         return orjson.dumps(list(values)).decode()
 
 
@@ -104,6 +109,7 @@ class Store:
 
     @property
     def path(self) -> Path:
+        """The file of this store."""
         return self._file.path
 
     async def transaction(self, operation: str, work: Callable[Concatenate[Tx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -111,21 +117,22 @@ class Store:
 
         Raises StoreAway (try again later), RowRejected (never will), or whatever `work` raises; then nothing was written.
         """
-        return await self._file.run(_transaction, operation, work, *args, **kwargs)
+        return await self._file.run(lambda c: _transaction(c, operation, lambda tx: work(tx, *args, **kwargs)))
 
     def reading(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """A connection for a query function of the gateway or a tool; it never writes."""
         return self._engine.connect()
 
     async def close(self) -> None:
+        """Close both connections; the process does not exit before."""
         await self._engine.dispose()
         await self._file.close()
 
 
-def _transaction(c: sqlite3.Connection, operation: str, work: Callable[Concatenate[Tx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+def _transaction(c: sqlite3.Connection, operation: str, work: Callable[[Tx], T]) -> T:
     try:
         with immediate(c, operation):
-            return work(SqliteTx(c), *args, **kwargs)
+            return work(SqliteTx(c))
     except Locked as exc:
         raise StoreAway(str(exc)) from exc
     except sqlite3.OperationalError as exc:

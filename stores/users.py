@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, MetaData, Table, Text, bindparam, select
-from sqlalchemy import Row as SqlRow
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from agents.users.model import Member, MemberStatus, Registration, Status
@@ -93,7 +92,7 @@ async def registration_by_id(connection: AsyncConnection, key: str) -> Registrat
     return _registration(found.id, tuple(found)[2:], _member(of.id, tuple(of)[2:]) if of else None)
 
 
-async def statuses(connection: AsyncConnection, *, after: str, limit: int) -> list[SqlRow[Any]]:
+async def statuses(connection: AsyncConnection, *, after: str, limit: int) -> list[Any]:
     """Every registration's id, status, whether it is stuck, and its member's status, in key order (primary keys); for `lendbus check`."""
     query = (
         select(registration.c.id, registration.c.status, registration.c.stuck, member.c.status.label("member_status"))

@@ -1,5 +1,7 @@
 """The accounts agent: which topic, which behaviour, which store."""
 
+from typing import Any
+
 import faust
 
 from agents.accounts import messages
@@ -28,7 +30,7 @@ def listen(app: faust.App, mailbox: Mailbox) -> None:
     """Show the agent to the App."""
 
     @app.agent(raw(app, messages.TOPIC), name="accounts", concurrency=1)
-    async def accounts(stream: faust.StreamT) -> None:
+    async def accounts(stream: Any) -> None:
         async for event in stream.noack().events():
             await mailbox.handle(event)
 

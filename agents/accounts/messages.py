@@ -19,6 +19,7 @@ class Try(Message):
     password_hash: str  # argon2id, sealed
 
     def claims(self) -> tuple[Claim, ...]:
+        """Mobile and login name, each one's only once."""
         return (Claim("mobile", self.mobile_lookup), Claim("login_name", self.login_name))
 
 

@@ -30,7 +30,9 @@ class Leaves(Protocol):
     """What a transaction returns: at least the outbox rows that have to leave."""
 
     @property
-    def leaving(self) -> list[Pending]: ...
+    def leaving(self) -> list[Pending]:
+        """The rows, in the order of their numbers."""
+        ...
 
 
 R = TypeVar("R", bound=Leaves)

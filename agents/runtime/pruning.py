@@ -45,7 +45,7 @@ class Keep:
         least = self.retention_ms + self.segment_ms + DAY_MS
         if self.inbox_ms < least:
             raise HorizonTooShort(
-                f"the inbox would remember {self.inbox_ms / DAY_MS:.1f} days; with this retention it has to be {least / DAY_MS:.1f} days or more"
+                f"the inbox would remember {self.inbox_ms / DAY_MS:.1f} days; with this retention it needs {least / DAY_MS:.1f} or more"
             )
         if self.barrier_ms < self.inbox_ms:
             raise HorizonTooShort("the barrier has to remember at least as long as the inbox")
@@ -110,5 +110,5 @@ async def run(mailbox: Mailbox, bus: Bus, keep: Keep, clock: Callable[[], int]) 
         await asyncio.sleep(keep.every_s)
         for partition in mailbox.owned():
             while (await partition.transaction("prune.commit", prune, keep)).rows == PRUNE_STEP_ROWS:
-                await asyncio.sleep(0)
+                continue  # each step is a transaction of its own, the loop's come in between
         await bus.prune(clock())

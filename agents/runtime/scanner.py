@@ -7,6 +7,7 @@ import asyncio
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import structlog
@@ -83,11 +84,13 @@ class Scanner:
             healed = await self._heal_by_halves(actor, tries)
         except RowRejected as exc:
             told = await self._partition.transaction("heal.commit", _note_failure, actor, tries, suspension.describe(exc))
-            stuck, error = told.stuck, told.error
+            self._tell(actor, stuck=told.stuck, error=told.error)
         else:
-            stuck, error = healed.stuck, healed.error
+            self._tell(actor, stuck=healed.stuck, error=healed.error)
             if healed.released:
                 log.info("actor healed", service=self._service.name, actor=actor)
+
+    def _tell(self, actor: str, *, stuck: bool, error: str | None) -> None:
         if stuck:
             metrics.STUCK.labels(self._service.name).inc()
             log.error("actor is stuck until an operator redrives or skips", service=self._service.name, actor=actor, error=error)
@@ -103,9 +106,9 @@ class Scanner:
             if which.number not in self._asking and len(self._asking) < ATTEMPTS_AT_ONCE:
                 task = asyncio.create_task(self._ask_one(which), name=f"attempt {which.number}")
                 self._asking[which.number] = task
-                task.add_done_callback(lambda _, number=which.number: self._asked(number))
+                task.add_done_callback(partial(self._asked, which.number))
 
-    def _asked(self, number: str) -> None:
+    def _asked(self, number: str, _: asyncio.Task[None]) -> None:
         self._asking.pop(number, None)
         self._partition.wake.set()
 

@@ -1,6 +1,7 @@
 """The users agent: which topic, which behaviour, which store."""
 
 from functools import partial
+from typing import Any
 
 import faust
 
@@ -24,7 +25,7 @@ def listen(app: faust.App, mailbox: Mailbox) -> None:
     """Show the agent to the App."""
 
     @app.agent(raw(app, messages.TOPIC), name="users", concurrency=1)
-    async def users(stream: faust.StreamT) -> None:
+    async def users(stream: Any) -> None:
         async for event in stream.noack().events():
             await mailbox.handle(event)
 
