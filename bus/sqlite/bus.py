@@ -78,7 +78,7 @@ class SqliteBus:
         """What the group has committed."""
         return await self.file.ask(read.offsets, group)
 
-    async def commit(self, fence: Fence, offsets: Mapping[tuple[str, int], int], *, exactly: bool = False) -> None:
+    async def commit_offsets(self, fence: Fence, offsets: Mapping[tuple[str, int], int], *, exactly: bool = False) -> None:
         """Commit the group's offsets under the fence; only with `exactly` may one go back. Raises LostLease."""
         await self.file.write(write.commit_offsets, fence, offsets, exactly=exactly, wait_s=OFFSETS_WAIT_S, stuck=self.file.stuck)
 

@@ -105,7 +105,7 @@ class Consumer(BaseConsumer):
             except BusAway as exc:
                 log.warning("group %s: %s; trying on", self.app.conf.id, exc)
 
-    def _on_lost(self, reason: LostLease) -> None:
+    def _on_lost(self, reason: BaseException) -> None:
         """The lease is somebody else's: nothing more is delivered, the runtime stops at once, the App is crashed."""
         if self.should_stop:
             return
@@ -113,7 +113,7 @@ class Consumer(BaseConsumer):
         log.warning("%s", reason)
         self.add_future(self._give_up(reason))
 
-    async def _give_up(self, reason: LostLease) -> None:
+    async def _give_up(self, reason: BaseException) -> None:
         try:
             if (positions := getattr(self.app, "positions", None)) is not None:
                 await positions.revoked(set(self._ids))
@@ -145,7 +145,7 @@ class Consumer(BaseConsumer):
         if not moved:
             return
         try:
-            await self._bus.commit(fence, {(tp.topic, tp.partition): at for tp, at in moved.items()}, exactly=True)
+            await self._bus.commit_offsets(fence, {(tp.topic, tp.partition): at for tp, at in moved.items()}, exactly=True)
         except BusAway as exc:
             log.warning("group %s: its offsets follow later: %s", fence.group, exc)
 
@@ -234,7 +234,7 @@ class Consumer(BaseConsumer):
         if self._membership is None or self._membership.fence is None:
             return False
         try:
-            await self._bus.commit(self._membership.fence, {(tp.topic, tp.partition): offset for tp, offset in offsets.items()})
+            await self._bus.commit_offsets(self._membership.fence, {(tp.topic, tp.partition): offset for tp, offset in offsets.items()})
         except LostLease as exc:
             self._on_lost(exc)
             return False

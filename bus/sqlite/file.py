@@ -24,6 +24,7 @@ from stores.sqlite import Locked, SqliteFile
 APPEND_WAIT_S = 5.0  # how long an append waits for the file before it is BusAway
 STUCK_AFTER_S = 2.0  # from then on a waiting writer looks whether the holder is one of ours and frozen
 RENEW_WAIT_S = 0.25
+AGAIN_S = 0.05  # after a step that the file could not do: who owns a lease must be quick once the file is free
 LOOK_EVERY_S = 0.25  # the safety net under the wake-up
 GROUP_RECORDS_MAX = 5000  # records of one transaction, so that nobody waits long behind others
 WAL_BYTES_MAX = 16 * 1024 * 1024
@@ -63,8 +64,9 @@ class LogFile:
         self._calls: list[tuple[Call, asyncio.Future[None]]] = []
         self._flushing: asyncio.Task[None] | None = None
         self._waiters: set[asyncio.Future[None]] = set()
-        self._held: dict[str, tuple[Fence, Callable[[LostLease], None]]] = {}
+        self._held: dict[str, tuple[Fence, Callable[[BaseException], None]]] = {}
         self._tasks: list[asyncio.Task[None]] = []
+        self._looks: set[asyncio.Future[None]] = set()
         self._looking = False
         self._transactions = 0
         self.incarnation = ""
@@ -95,7 +97,7 @@ class LogFile:
         self._writer = await SqliteFile.open(self.path)
         try:
             self.incarnation = await self._writer.run(schema.create)
-            await self._writer.run(lease.register, self.me)
+            await self._writer.run(lease.register, self.me, stuck=self.stuck)
             self._reader = await SqliteFile.open(self.path)
         except BaseException:
             await self._writer.close()
@@ -105,9 +107,10 @@ class LogFile:
         self._listener.open()
         self._waker = Waker(self.path, self._listener.name)
         self._tasks = [
-            asyncio.create_task(self._forever(self._look, LOOK_EVERY_S)),
-            asyncio.create_task(self._forever(self._renew, lease.RENEW_EVERY_S)),
+            asyncio.create_task(self._forever(*step)) for step in ((self._look, LOOK_EVERY_S), (self._renew, lease.RENEW_EVERY_S))
         ]
+        for task in self._tasks:
+            task.add_done_callback(self._ended)
 
     async def close(self) -> None:
         """One user less; the last one waits for what is being written and closes the file."""
@@ -118,10 +121,10 @@ class LogFile:
             self._open.pop((str(self.path), asyncio.get_running_loop()), None)
             if self._flushing is not None:
                 await asyncio.wait([self._flushing])
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
             self._listener.close()
+            for task in (*self._tasks, *self._looks):
+                task.cancel()
+            await asyncio.gather(*self._tasks, *self._looks, return_exceptions=True)
             self._waker.close()
             await self._reader.close()
             await self._writer.close()
@@ -231,8 +234,8 @@ class LogFile:
         if not self._looking and self._users:
             self._looking = True
             task = asyncio.ensure_future(self._look_now())
-            self._tasks.append(task)
-            task.add_done_callback(self._tasks.remove)
+            self._looks.add(task)
+            task.add_done_callback(self._looks.discard)
 
     async def _look_now(self) -> None:
         self._looking = False  # before the look: what is heard of during it is looked at again
@@ -255,8 +258,8 @@ class LogFile:
 
     # leases
 
-    def hold(self, member: str, fence: Fence, lost: Callable[[LostLease], None]) -> None:
-        """Renew this lease from now on; `lost` is called, once, when it is somebody else's."""
+    def hold(self, member: str, fence: Fence, lost: Callable[[BaseException], None]) -> None:
+        """Renew this lease from now on; `lost` is called, once, when it is somebody else's or cannot be renewed any more."""
         self._held[member] = fence, lost
 
     def let_go(self, member: str) -> None:
@@ -279,11 +282,19 @@ class LogFile:
             try:
                 await step()
                 away = False
-            except BusAway as exc:
+            except BusError as exc:
                 if not away:
                     log.warning("%s: %s; trying on", self.path.name, exc)
                 away = True
-            await asyncio.sleep(every_s)
+            await asyncio.sleep(min(every_s, AGAIN_S) if away else every_s)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """A step failed in a way that nobody foresaw: no lease may seem to be held that nobody renews."""
+        if task.cancelled() or (reason := task.exception()) is None:
+            return
+        held, self._held = self._held, {}
+        for _, lost in held.values():
+            lost(reason)
 
 
 def keep_wal_small(c: sqlite3.Connection, path: Path) -> None:

@@ -34,9 +34,9 @@ class Lease(NamedTuple):
 NEVER = Lease(0, None, None, None, None)
 
 
-def register(c: sqlite3.Connection, me: Process) -> None:
+def register(c: sqlite3.Connection, me: Process, *, stuck: Stuck) -> None:
     """Write this process down as one of ours, so that whoever finds it frozen with the write lock may end it; forget the dead."""
-    with immediate(c, "bus.declare"):
+    with immediate(c, "bus.declare", stuck=stuck):
         for row in c.execute("SELECT pid, started, boot, host FROM process").fetchall():
             if is_alive(Process(*row)) is False:
                 c.execute("DELETE FROM process WHERE pid=? AND started=? AND boot=?", row[:3])

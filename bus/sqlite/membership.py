@@ -9,7 +9,7 @@ import time
 import uuid
 from collections.abc import Callable
 
-from bus.errors import BusAway, LostLease
+from bus.errors import BusAway
 from bus.record import Fence
 from bus.sqlite import lease
 from bus.sqlite.file import LogFile
@@ -17,8 +17,9 @@ from stores.process import Process, boot_id, end_frozen_holder, is_alive, write_
 from stores.sqlite import Locked, begin_when_free
 
 LOOK_EVERY_S = 0.05  # a standby looks at the lease so often
-ALARM_MS = 600  # a lease not renewed for so long makes the standby see whether the file can be written at all
-GRACE_S = 0.3  # after the file was locked by others, the owner has so long to renew before the lease is taken
+ALARM_MS = 550  # a lease not renewed for so long makes the standby see whether the file can be written at all
+GRACE_S = 0.4  # after the file was locked by others, the owner has so long to renew before the lease is taken
+HELD_RUNNING_S = 5.0  # an owner that holds the lock and does not look stopped may have a slow disk: it gets more time
 ACQUIRE_WAIT_S = 0.5
 RELEASE_WAIT_S = 2.0
 
@@ -39,7 +40,7 @@ class Membership:
         self._owner_holds_since_s: float | None = None
         self._listed = False
 
-    async def join(self, lost: Callable[[LostLease], None]) -> Fence:
+    async def join(self, lost: Callable[[BaseException], None]) -> Fence:
         """Wait until the group is ours, by an epoch of its own; `lost` is called when it is ours no more."""
         while True:
             with contextlib.suppress(BusAway):  # locked: looked at again
@@ -99,7 +100,7 @@ class Membership:
     def _end_frozen(self, owner: Process, silent_ms: int) -> None:
         """The file is locked and the owner silent: one lease after the lease ran out, end a holder that is stopped and one of ours.
 
-        The owner is ended also when it does not look stopped (a frozen cgroup), if for a lease every look found it holding the lock.
+        The owner is ended also when it does not look stopped (a frozen cgroup), if for long every look found it holding the lock.
         """
         now_s = time.monotonic()
         if owner.boot != boot_id() or write_lock_holder(self._file.path) != owner.pid:
@@ -109,7 +110,7 @@ class Membership:
         if silent_ms <= 2 * lease.LEASE_MS:
             return
         held_s = 0.0 if self._owner_holds_since_s is None else now_s - self._owner_holds_since_s
-        if held_s * 1000 > lease.LEASE_MS:
+        if held_s > HELD_RUNNING_S:
             end_frozen_holder(self._file.path, lambda *who: who == owner[:2], even_running=True)
         else:
             end_frozen_holder(self._file.path, self._file.is_ours)

@@ -44,6 +44,8 @@ CREATE TABLE process(
 
 def create(c: sqlite3.Connection) -> str:
     """Make the tables if they are not there; the incarnation. Raises BusError for a file that is something else."""
+    if c.execute("PRAGMA user_version").fetchone()[0] != 0:
+        return incarnation(c)  # a start needs no lock for this
     with immediate(c, "bus.declare"):
         version = c.execute("PRAGMA user_version").fetchone()[0]
         if version == 0 and c.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] == 0:

@@ -1,0 +1,99 @@
+"""A member process of the contract tests: copies a topic to another, appends under its fence, keeps its position in a store of its own.
+
+Says in lines of JSON what becomes of it. Exit code 3: the lease was lost. Faults by `LENDBUS_FAULT` (config.faults).
+"""
+
+import asyncio
+import json
+import signal
+import sqlite3
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from faust.types import TP
+
+from bus.app import make_app
+from bus.connect import connect
+from bus.errors import BusAway, LostLease
+from bus.record import Fence, Outgoing
+from config import faults
+
+LOST = 3
+
+
+def say(event: str, **what: Any) -> None:
+    print(json.dumps({"event": event, **what}), flush=True)
+
+
+class Store:
+    """A service's store in small: who owns it, and the position; each write checks the epoch in its transaction."""
+
+    def __init__(self, path: str) -> None:
+        self.c = sqlite3.connect(path, isolation_level=None, timeout=30)
+        self.c.execute("PRAGMA journal_mode=WAL")
+        self.c.execute("CREATE TABLE IF NOT EXISTS at(id INTEGER PRIMARY KEY, epoch INTEGER, position INTEGER)")
+        self.fence: Fence | None = None
+
+    async def assigned(self, tps: set[TP], fence: Fence) -> Mapping[TP, int]:
+        self.fence = fence
+        self.c.execute(
+            "INSERT INTO at VALUES(0, ?, 0) ON CONFLICT DO UPDATE SET epoch=max(epoch, excluded.epoch)",
+            (fence.epoch,),
+        )
+        position = self.c.execute("SELECT position FROM at").fetchone()[0]
+        say("active", epoch=fence.epoch, position=position)
+        return dict.fromkeys(tps, position)
+
+    async def revoked(self, tps: set[TP]) -> None:
+        say("revoked")
+
+    def save(self, position: int) -> None:
+        assert self.fence is not None
+        if not self.c.execute("UPDATE at SET position=? WHERE epoch=?", (position, self.fence.epoch)).rowcount:
+            raise LostLease("the store is somebody else's")
+
+
+async def main(url: str, group: str, source: str, destination: str, path: str) -> int:
+    store = Store(path)
+    bus = connect(url)
+    await bus.open()
+    app = make_app(group, url, store, topics=[source])
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+
+    async def copy(stream: Any) -> None:
+        async for event in stream.noack().events():
+            assert store.fence is not None
+            mark = (("epoch", str(store.fence.epoch).encode()),)
+            run = [Outgoing(destination, r.key, r.value, mark, r.timestamp_ms) for r in event.value]
+            while True:
+                try:
+                    await bus.append(run, fence=store.fence)
+                    break
+                except BusAway:
+                    await asyncio.sleep(0.05)
+                except LostLease:
+                    say("refused", epoch=store.fence.epoch)
+                    return
+            store.save(event.value[-1].offset + 1)
+            event.ack()
+
+    channel = app.topic(source, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
+    app.agent(channel, name=f"{group}.copy", concurrency=1)(copy)
+    await app.start()
+    say("started")
+    ends = [asyncio.ensure_future(app.wait_until_stopped()), asyncio.ensure_future(stop.wait())]
+    await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+    reason = app.crash_reason
+    for end in ends:
+        end.cancel()
+    await app.stop()
+    await bus.close()
+    say("ended", reason=type(reason).__name__)
+    return LOST if isinstance(reason, LostLease) else 0 if reason is None else 1
+
+
+if __name__ == "__main__":
+    faults.install_from_environment()
+    sys.exit(asyncio.run(main(*sys.argv[1:])))

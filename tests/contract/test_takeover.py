@@ -1,0 +1,116 @@
+"""Take-over between real processes: killed, frozen, woken, ended in the middle of load; order is held at the destination."""
+
+import asyncio
+import signal
+import sys
+import time
+from pathlib import Path
+
+from bus.errors import BusAway
+from bus.log import Bus, TopicSpec
+from tests.contract.world import check_copied, members, numbered, read_all, until
+
+COUNT = 3000
+STEP = 25
+
+
+async def load(bus: Bus, count: int = COUNT) -> None:
+    """Append the numbers in small steps, so that take-overs fall into the middle."""
+    for first in range(0, count, STEP):
+        while True:
+            try:
+                await bus.append(numbered("in", STEP, first=first))
+                break
+            except BusAway:
+                await asyncio.sleep(0.05)
+        await asyncio.sleep(0.01)
+
+
+async def copied(bus: Bus, count: int = COUNT) -> bool:
+    """Whether every number is at the destination."""
+    return len({record.value for record in await read_all(bus, "out")}) == count
+
+
+async def test_a_killed_owner_is_followed_by_the_standby_and_nothing_is_lost_or_overtaken(bus_url: str, bus: Bus, tmp_path: Path) -> None:
+    await bus.declare([TopicSpec("in"), TopicSpec("out")])
+    async with members() as start:
+        owner = await start(bus_url, "g", "in", "out", tmp_path / "store.db")
+        assert await owner.active() == 1
+        standby = await start(bus_url, "g", "in", "out", tmp_path / "store.db")
+        await until(lambda: standby.has_said("started"))
+        loading = asyncio.create_task(load(bus))
+        await until(lambda: _some(bus, 300))
+        owner.send(signal.SIGKILL)
+        killed_s = time.monotonic()
+        assert await standby.active() == 2
+        print(f"take-over after kill -9: {time.monotonic() - killed_s:.3f} s", file=sys.stderr)
+        await loading
+        await until(lambda: copied(bus))
+        standby.send(signal.SIGTERM)
+        assert await standby.ended() == 0
+    check_copied(await read_all(bus, "out"), COUNT)
+    assert await bus.lag("g", ["in"]) == {("in", 0): 0}
+
+
+async def test_a_frozen_owner_that_wakes_up_writes_nothing_and_ends(bus_url: str, bus: Bus, tmp_path: Path) -> None:
+    await bus.declare([TopicSpec("in"), TopicSpec("out")])
+    committed: list[int] = []
+    async with members() as start:
+        owner = await start(bus_url, "g", "in", "out", tmp_path / "store.db")
+        await owner.active()
+        standby = await start(bus_url, "g", "in", "out", tmp_path / "store.db")
+        await until(lambda: standby.has_said("started"))
+        loading = asyncio.create_task(load(bus))
+        watching = asyncio.create_task(_watch(bus, committed))
+        await until(lambda: _some(bus, 300))
+        owner.send(signal.SIGSTOP)
+        frozen_s = time.monotonic()
+        assert await standby.active() == 2
+        print(f"take-over after SIGSTOP: {time.monotonic() - frozen_s:.3f} s", file=sys.stderr)
+        await until(lambda: _epochs(bus, 2))
+        owner.send(signal.SIGCONT)
+        assert await owner.ended() in (3, -signal.SIGKILL)  # killed when it was frozen holding the file's lock
+        await loading
+        await until(lambda: copied(bus))
+        standby.send(signal.SIGTERM)
+        assert await standby.ended() == 0
+        watching.cancel()
+    records = await read_all(bus, "out")
+    check_copied(records, COUNT)
+    epochs = [dict(record.headers)["epoch"] for record in records]
+    assert epochs == sorted(epochs), "an append of the old epoch after the new one"
+    assert committed == sorted(committed), "a committed offset went back"
+    assert await bus.lag("g", ["in"]) == {("in", 0): 0}
+
+
+async def test_an_owner_that_is_ended_gives_the_group_back(bus_url: str, bus: Bus, tmp_path: Path) -> None:
+    await bus.declare([TopicSpec("in"), TopicSpec("out")])
+    async with members() as start:
+        owner = await start(bus_url, "g", "in", "out", tmp_path / "store.db")
+        await owner.active()
+        standby = await start(bus_url, "g", "in", "out", tmp_path / "store.db")
+        await until(lambda: standby.has_said("started"))
+        loading = asyncio.create_task(load(bus, 1000))
+        await until(lambda: _some(bus, 100))
+        owner.send(signal.SIGTERM)
+        assert await standby.active() == 2
+        assert await owner.ended() == 0
+        await loading
+        await until(lambda: copied(bus, 1000))
+    check_copied(await read_all(bus, "out"), 1000)
+
+
+async def _some(bus: Bus, count: int) -> bool:
+    return (await bus.ends("out"))[0][1] >= count
+
+
+async def _epochs(bus: Bus, epoch: int) -> bool:
+    end = (await bus.ends("out"))[0][1]
+    last = await bus.read("out", 0, end - 1)
+    return bool(last) and dict(last[0].headers)["epoch"] == str(epoch).encode()
+
+
+async def _watch(bus: Bus, committed: list[int]) -> None:
+    while True:
+        committed.append((await bus.offsets("g")).get(("in", 0), 0))
+        await asyncio.sleep(0.02)
