@@ -45,7 +45,7 @@ def surroundings(settings: Settings, service: str) -> Surroundings:
         segment_ms=settings.segment_ms,
         every_s=PRUNE_EVERY_S,
     )
-    return Surroundings(settings.bus_url(), settings.store_url(service), specs(settings), keep)
+    return Surroundings(settings.bus_url(), settings.store_url(service), specs(settings), keep, settings.batch_max)
 
 
 def worker(settings: Settings, service: str) -> Worker:

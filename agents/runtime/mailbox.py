@@ -4,7 +4,7 @@ Nothing but cancellation leaves `handle`: whatever ends a partition is reported 
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import faust
@@ -12,7 +12,7 @@ import structlog
 from faust.types import TP
 
 from agents.runtime import metrics
-from agents.runtime.partition import Partition, take_over
+from agents.runtime.partition import Partition, Terms, take_over
 from agents.runtime.scanner import Scanner
 from agents.runtime.service import Service
 from agents.runtime.start import where_to_start
@@ -32,14 +32,13 @@ def raw(app: faust.App, topic: str) -> Any:
 class Mailbox:
     """The partitions of one service that this process owns, each with its relay and its scanner."""
 
-    def __init__(self, service: Service[Any], store: Store, bus: Bus, *, horizon_ms: int, clock: Callable[[], int]) -> None:
+    def __init__(self, service: Service[Any], store: Store, bus: Bus, terms: Terms) -> None:
         self.service = service
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.assigned_once = asyncio.Event()
         self._store = store
         self._bus = bus
-        self._horizon_ms = horizon_ms
-        self._clock = clock
+        self._terms = terms
         self._partitions: dict[TP, Partition] = {}
         self._tasks: dict[TP, list[asyncio.Task[None]]] = {}
         self._busy = asyncio.Lock()
@@ -101,9 +100,7 @@ class Mailbox:
         return list(self._partitions.values())
 
     async def _begin(self, tp: TP, fence: Fence) -> int:
-        partition, known = await take_over(
-            self.service, self._store, self._bus, fence, tp.partition, horizon_ms=self._horizon_ms, clock=self._clock
-        )
+        partition, known = await take_over(self.service, self._store, self._bus, fence, tp.partition, self._terms)
         start = await where_to_start(self._bus, tp.topic, tp.partition, known, await self._bus.incarnation())
         if start.note:
             log.error("log alarm", service=self.service.name, made_anew=start.made_anew, skipped=start.skipped, note=start.note)

@@ -6,7 +6,7 @@ actor's messages never overtake each other on their way out.
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
 
 import structlog
@@ -38,6 +38,15 @@ class Leaves(Protocol):
 R = TypeVar("R", bound=Leaves)
 
 
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """On what terms partitions are worked: how long the inbox remembers, how many messages one transaction handles, the clock."""
+
+    horizon_ms: int
+    batch_max: int
+    clock: Callable[[], int]
+
+
 class Partition:
     """A partition for as long as its epoch stands; made by `take_over`."""
 
@@ -48,23 +57,23 @@ class Partition:
         relay: Relay,
         tenure: Tenure,
         incarnation: str,
-        *,
-        horizon_ms: int,
-        clock: Callable[[], int],
+        terms: Terms,
     ) -> None:
         self.service = service
         self.store = store
         self.relay = relay
         self.tenure = tenure
-        self.clock = clock
+        self.clock = terms.clock
         self.wake = asyncio.Event()  # the scanner has something new to look at
         self._one_at_a_time = asyncio.Lock()
-        self._batch = Batch(service, tenure, incarnation, 0, horizon_ms)
+        self._batch = Batch(service, tenure, incarnation, 0, terms.horizon_ms)
+        self._batch_max = terms.batch_max
         self._registry = service.registry
 
     async def apply(self, run: list[Any]) -> None:
         """Return when the run is committed. Raises LostEpoch, and nothing else but cancellation."""
-        await self._apply(batches.decoded(run, self._registry))
+        for start in range(0, len(run), self._batch_max):
+            await self._apply(batches.decoded(run[start : start + self._batch_max], self._registry))
 
     async def _apply(self, items: list[Item]) -> None:
         await self.relay.room()
@@ -131,11 +140,11 @@ def _taken(tx: Tx, number: int, now_ms: int) -> tuple[Tenure, position.Position 
 
 
 async def take_over(
-    service: Service[Any], store: Store, bus: Bus, fence: Fence, number: int, *, horizon_ms: int, clock: Callable[[], int]
+    service: Service[Any], store: Store, bus: Bus, fence: Fence, number: int, terms: Terms
 ) -> tuple[Partition, position.Position | None]:
     """Epoch + 1 in the store; then read the position; then send what the partition left behind; only then may the loop start."""
-    tenure, known = await store.transaction("takeover.commit", _taken, number, clock())
-    relay = Relay(bus, store, fence, tenure, clock)
+    tenure, known = await store.transaction("takeover.commit", _taken, number, terms.clock())
+    relay = Relay(bus, store, fence, tenure, terms.clock)
     resent = await relay.resend()
     log.info("partition taken over", service=service.name, partition=number, epoch=tenure.epoch, resent=resent)
-    return Partition(service, store, relay, tenure, await bus.incarnation(), horizon_ms=horizon_ms, clock=clock), known
+    return Partition(service, store, relay, tenure, await bus.incarnation(), terms), known

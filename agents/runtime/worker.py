@@ -16,12 +16,13 @@ import structlog
 from agents.runtime import pruning
 from agents.runtime.mailbox import Mailbox
 from agents.runtime.ownership import LostEpoch
+from agents.runtime.partition import Terms
 from agents.runtime.service import Service
 from bus.app import make_app
 from bus.connect import connect
 from bus.errors import LostLease
 from bus.log import Bus, TopicSpec
-from config.limits import START_S_MAX, STOP_S_MAX
+from config.limits import BATCH_MESSAGES_MAX, START_S_MAX, STOP_S_MAX
 from stores.engine import Store
 
 log = structlog.get_logger("lendbus.worker")
@@ -48,6 +49,7 @@ class Surroundings:
     store_url: str
     topics: Sequence[TopicSpec]
     keep: pruning.Keep
+    batch_max: int = BATCH_MESSAGES_MAX
     clock: Callable[[], int] = utc_now_ms
 
 
@@ -88,7 +90,7 @@ class Worker:
         await self._bus.open()
         await self._bus.declare(around.topics)
         await self._bus.declare_group(service.name, [service.topic])
-        mailbox = Mailbox(service, self._store, self._bus, horizon_ms=around.keep.inbox_ms, clock=around.clock)
+        mailbox = Mailbox(service, self._store, self._bus, Terms(around.keep.inbox_ms, around.batch_max, around.clock))
         self.mailbox = mailbox
         self._app = make_app(service.name, around.bus_url, mailbox, topics=[service.topic])
         self._house.listen(self._app, mailbox)
