@@ -52,12 +52,17 @@ class NoTables(TableManager):
             await self._update_channels()
             await self.recovery.start()
 
+    async def wait_until_recovery_completed(self) -> bool:
+        """There is nothing to recover, and a standby has started too: `app.start()` does not wait until the group is ours."""
+        return False
+
 
 def make_app(group: str, url: str, positions: Positions, *, topics: Sequence[str] = (), standby_ok: bool = True) -> faust.App:
     """The App of a group; its agents take runs: `event.value` is a `list[Record]`, `event.ack()` lets the group's offset follow.
 
-    With `standby_ok` it waits while another process has the group, else its start ends with a BusError that names it. When
-    the group is lost the App crashes with LostLease: watch `app.wait_until_stopped()`, `app.crash_reason`. Not to be restarted.
+    `start` returns at once; the group is ours when `positions.assigned` is called. With `standby_ok` that may take until another
+    process has given it up, else the App crashes with a BusError that names the other. When the group is lost the App crashes
+    with LostLease: watch `app.wait_until_stopped()` and `app.crash_reason`. An App is never started twice.
     """
     check_versions()
     transport.register()

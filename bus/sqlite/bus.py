@@ -24,6 +24,7 @@ class SqliteBus:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._shared: LogFile | None = None
+        self._opening = asyncio.Lock()
         self._heard: WeakKeyDictionary[asyncio.Task[Any], int] = WeakKeyDictionary()
 
     @property
@@ -35,10 +36,11 @@ class SqliteBus:
 
     async def open(self) -> None:
         """Open the file, or share what this loop has open of it already."""
-        if self._shared is None:
-            shared = LogFile.shared(self.path)
-            await shared.open()
-            self._shared = shared
+        async with self._opening:
+            if self._shared is None:
+                shared = LogFile.shared(self.path)
+                await shared.open()
+                self._shared = shared
 
     async def close(self) -> None:
         """Let go of the file; the last one closes it."""

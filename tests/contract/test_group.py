@@ -14,6 +14,16 @@ from tests.contract.world import Reader, Remembered, content, numbered, outgoing
 T0 = TP("t", 0)
 
 
+async def delivered(reader: Reader, count: int, *, what: str = "events") -> None:
+    """Wait until the agent has had so many."""
+    await until(lambda: len(getattr(reader, what)) == count)
+
+
+async def acquired(positions: Remembered, times: int) -> None:
+    """Wait until the group has been ours so often."""
+    await until(lambda: len(positions.fences) == times)
+
+
 async def test_an_agent_gets_runs_of_one_partition_in_order(bus_url: str, bus: Bus) -> None:
     await bus.declare([TopicSpec("t", partitions=3)])
     await bus.append(numbered("t", 1300))
@@ -60,7 +70,7 @@ async def test_the_offset_never_steps_over_a_run_that_is_not_acked(bus_url: str,
     async with Reader(bus_url, "g", "t", acks=False).running() as reader:
         for n in range(4):
             await bus.append(numbered("t", 1, first=n))
-            await until(lambda n=n: len(reader.events) == n + 1)
+            await delivered(reader, n + 1)
         reader.events[0].ack()
         reader.events[2].ack()
         reader.events[3].ack()
@@ -77,7 +87,7 @@ async def test_acks_in_another_order_count_when_the_gap_is_closed(bus_url: str, 
     async with Reader(bus_url, "g", "t", acks=False).running() as reader:
         for n in range(3):
             await bus.append(numbered("t", 1, first=n))
-            await until(lambda n=n: len(reader.events) == n + 1)
+            await delivered(reader, n + 1)
         for index in (1, 2, 0):
             reader.events[index].ack()
         await reader.app.consumer.commit()
@@ -90,7 +100,7 @@ async def test_reading_begins_where_the_store_says_and_the_groups_offset_follows
     for position in (7, 2, 0):
         reader = Reader(bus_url, "g", "t", positions=Remembered({T0: position}), acks=False)
         async with reader.running():
-            await until(lambda reader=reader, position=position: len(reader.records) == 10 - position)
+            await delivered(reader, 10 - position, what="records")
             assert (await bus.offsets("g")).get(("t", 0), 0) == position
         assert reader.records[0].offset == position
 
@@ -98,9 +108,9 @@ async def test_reading_begins_where_the_store_says_and_the_groups_offset_follows
 async def test_each_member_has_an_epoch_of_its_own_and_asks_for_its_positions_once(bus_url: str, bus: Bus) -> None:
     await bus.declare([TopicSpec("t")])
     positions = Remembered()
-    for _ in range(3):
+    for epoch in (1, 2, 3):
         async with Reader(bus_url, "g", "t", positions=positions).running():
-            await until(lambda: positions.fences)
+            await acquired(positions, epoch)
             [row] = await bus.groups()
             assert (row.group, row.alive, row.epoch) == ("g", True, positions.fences[-1].epoch)
     assert [fence.epoch for fence in positions.fences] == [1, 2, 3]
@@ -180,7 +190,7 @@ async def test_a_full_agent_holds_up_the_fetching_and_no_other_agent(bus_url: st
         for first in range(0, 10_000, 500):
             await bus.append(numbered("t", 500, first=first) + numbered("u", 500, first=first))
         await until(lambda: seen["u"] == 10_000)
-        assert (await app.consumer.position(T0)) < 7_000  # at most 8 runs wait, one is held, one is on its way
+        assert (await app.consumer.position(T0) or 0) < 7_000  # at most 8 runs wait, one is held, one is on its way
         gate.set()
         await until(lambda: seen["t"] == 10_000)
     finally:

@@ -122,11 +122,11 @@ class Member:
         self._listening = asyncio.create_task(self._listen())
 
     @classmethod
-    async def start(cls, url: str, group: str, source: str, destination: str, store: Path, **environment: str) -> "Member":
+    async def start(cls, url: str, group: str, source: str, destination: str, store: Path, *, fault: str = "") -> "Member":
         """Start one; it waits as a standby while another has the group."""
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "tests.contract.member", url, group, source, destination, str(store),
-            cwd=ROOT, stdout=asyncio.subprocess.PIPE, env={**os.environ, **environment},
+            cwd=ROOT, stdout=asyncio.subprocess.PIPE, env={**os.environ, "LENDBUS_FAULT": fault},
         )  # fmt: skip
         return cls(process)
 
@@ -166,8 +166,8 @@ async def members() -> AsyncIterator[Callable[..., Awaitable[Member]]]:
     """Starts member processes and ends those that are left."""
     started: list[Member] = []
 
-    async def start(*args: Any, **environment: str) -> Member:
-        member = await Member.start(*args, **environment)
+    async def start(url: str, group: str, source: str, destination: str, store: Path, *, fault: str = "") -> Member:
+        member = await Member.start(url, group, source, destination, store, fault=fault)
         started.append(member)
         return member
 
