@@ -1,14 +1,12 @@
 """What travels on a bus: a record as it was read, and one that is to be appended. Both transports speak these."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
-import orjson
-
-Headers = tuple[tuple[str, bytes | None], ...]  # a list, not a dictionary: order, repeats and nulls are kept
+from bus.headers import Headers, pack_headers, unpack_headers
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """One record as the log holds it. Null, empty and missing are three things."""
 
     topic: str
@@ -21,9 +19,11 @@ class Record:
     headers: Headers
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
-    """One record to append; without a partition it goes where its key says (murmur2, as Kafka's Java client does)."""
+class Outgoing(NamedTuple):
+    """One record to append; without a partition it goes where its key says (murmur2, as Kafka's Java client does).
+
+    `packed` is the headers as one blob, where somebody has packed them already (`bus.headers`): the outbox keeps it.
+    """
 
     topic: str
     key: bytes | None
@@ -31,6 +31,7 @@ class Outgoing:
     headers: Headers
     timestamp_ms: int
     partition: int | None = None
+    packed: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +42,4 @@ class Fence:
     epoch: int
 
 
-def pack_headers(headers: Headers) -> bytes:
-    """Headers as one blob, loss-free: bytes travel as the code points 0–255 inside JSON text."""
-    return orjson.dumps([(name, None if value is None else value.decode("latin-1")) for name, value in headers])
-
-
-def unpack_headers(blob: bytes) -> Headers:
-    """The headers that `pack_headers` packed, in order, repeats and nulls included."""
-    return tuple((name, None if value is None else value.encode("latin-1")) for name, value in orjson.loads(blob))
+__all__ = ["Fence", "Headers", "Outgoing", "Record", "pack_headers", "unpack_headers"]

@@ -4,15 +4,17 @@
 Imports nothing of ours, so that messages, models and behaviours can stand on it.
 """
 
-import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import date
+from hashlib import sha1
 from typing import Any, ClassVar, Generic, NamedTuple, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
 S = TypeVar("S")
+
+_VERSION_AND_VARIANT = ~(0xF << 76 | 0x3 << 62)  # the bits that say which UUID it is
+_UUID5 = 0x5 << 76 | 0x2 << 62
 
 
 class Claim(NamedTuple):
@@ -72,8 +74,7 @@ class Attempt(NamedTuple):
     content: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(NamedTuple):
     """What the loop looked up: when it is, who asks, which message this is, and which claims others own."""
 
     actor: str
@@ -85,8 +86,7 @@ class Context:
     claims_lost: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Decision(Generic[S]):
+class Decision(NamedTuple, Generic[S]):
     """The state after (None: the actor is nothing, or is nothing any more), and what follows from it.
 
     `answer` goes back to whoever asked, keyed by this actor; `reply` is the final answer to every person who waits
@@ -100,7 +100,7 @@ class Decision(Generic[S]):
     timers: tuple[SetTimer | ClearTimer, ...] = ()
     attempts: tuple[Attempt, ...] = ()
     reply: Message | None = None
-    aliases: tuple[str, ...] = field(default=())
+    aliases: tuple[str, ...] = ()
     refused: bool = False
 
     @classmethod
@@ -120,5 +120,11 @@ class Decision(Generic[S]):
 
 
 def derived_id(message_id: str, ordinal: int | str) -> str:
-    """The id of the `ordinal`-th thing that follows from a message: UUIDv5, so a repeat makes the same (FLOWS 1.2)."""
-    return str(uuid.uuid5(uuid.UUID(message_id), str(ordinal)))
+    """The id of the `ordinal`-th thing that follows from a message: UUIDv5, so a repeat makes the same (FLOWS 1.2).
+
+    RFC 9562, 5.5, spelled out: `uuid.uuid5` takes four times as long, and the loop makes one for everything it sends.
+    """
+    digest = sha1(bytes.fromhex(message_id.replace("-", "")) + str(ordinal).encode(), usedforsecurity=False).digest()
+    value = int.from_bytes(digest[:16]) & _VERSION_AND_VARIANT | _UUID5
+    text = f"{value:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

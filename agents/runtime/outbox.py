@@ -1,7 +1,7 @@
 """The outbox: to send is to insert a row; the relay takes it to the bus after COMMIT and the row goes."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from sqlalchemy import bindparam, delete, null, select, update
 
@@ -33,8 +33,7 @@ _LEFT = Statement(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Pending:
+class Pending(NamedTuple):
     """A row that has to leave: its number in the outbox, the actor that said it, and the record."""
 
     id: int
@@ -44,7 +43,7 @@ class Pending:
 
 def insert(tx: Tx, partition: int, rows: Sequence[tuple[str, Outgoing]]) -> list[Pending]:
     """Store what actors of this partition say, in order."""
-    values = [(partition, actor, o.topic, o.key, o.value, pack_headers(o.headers), o.timestamp_ms) for actor, o in rows]
+    values = [(partition, actor, o.topic, o.key, o.value, o.packed or pack_headers(o.headers), o.timestamp_ms) for actor, o in rows]
     return [Pending(number, actor, o) for number, (actor, o) in zip(tx.numbered(_INSERT, values), rows, strict=True)]
 
 
@@ -63,7 +62,7 @@ def readmit(tx: Tx, actor: str) -> list[Pending]:
 
 def _pending(row: Row) -> Pending:
     number, actor, topic, key, value, headers, at_ms = row
-    return Pending(number, actor, Outgoing(topic, key, value, unpack_headers(headers), at_ms))
+    return Pending(number, actor, Outgoing(topic, key, value, unpack_headers(headers), at_ms, None, headers))
 
 
 def forget(tx: Tx, ids: Sequence[int]) -> None:

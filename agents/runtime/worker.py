@@ -72,7 +72,7 @@ class Worker:
         while not self._stop.is_set():
             await self.start()
             try:
-                await self._watch()
+                await self.watch()
             except (LostLease, LostEpoch) as exc:
                 log.warning("somebody else owns the service now; waiting as standby", service=self.name, why=str(exc))
             finally:
@@ -127,7 +127,7 @@ class Worker:
         except TimeoutError:
             log.error(late, service=self.name)
 
-    async def _watch(self) -> None:
+    async def watch(self) -> None:
         """Return when a stop is requested; raise the reason when a part of the service has ended."""
         assert self._app is not None and self.mailbox is not None and self._pruner is not None
         ends: list[asyncio.Future[Any]] = [

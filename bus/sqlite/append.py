@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from aiokafka.partitioner import murmur2
 
 from bus.errors import LostLease, RecordRefused
+from bus.headers import pack_headers
 from bus.record import Fence, Outgoing
-from bus.sqlite import headers
 from bus.sqlite.schema import OFFSET_BITS
 from stores.sqlite import immediate
 
@@ -89,8 +89,8 @@ def _place(c: sqlite3.Connection, call: Call, targets: dict[str, Target], now_ms
         target = targets.get(record.topic) or _target(c, targets, record.topic)
         number = _partition(record, len(target.tails))
         tail = target.tails[number]
-        blob = headers.encode(record.headers)
-        size = len(record.key or b"") + len(record.value or b"") + len(blob or b"")
+        blob = record.packed or pack_headers(record.headers)
+        size = len(record.key or b"") + len(record.value or b"") + len(blob)
         if size > target.max_bytes:
             raise RecordRefused(f"a record of {size} bytes for {record.topic!r}: at most {target.max_bytes} bytes")
         offset = ends.get(tail.id, tail.end)

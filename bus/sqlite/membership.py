@@ -52,6 +52,8 @@ class Membership:
                 if not self._listed:
                     await self._file.write(lease.stand_by, self.group, self.member, self._file.me, wait_s=ACQUIRE_WAIT_S)
                     self._listed = True
+                    owner = self._seen.process
+                    log.info("group %s: waiting as standby, pid %s has it", self.group, owner.pid if owner else "-")
             await self._tick()
 
     async def owner(self) -> lease.Lease | None:

@@ -5,8 +5,7 @@ from bisect import bisect_left
 
 from bus.errors import BusError
 from bus.log import TopicSpec
-from bus.record import Record
-from bus.sqlite import headers
+from bus.record import Record, unpack_headers
 from bus.sqlite.schema import OFFSET_BITS, OFFSET_MAX
 
 SELECT = "SELECT id, timestamp_ms, appended_ms, key, value, headers FROM record WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?"
@@ -31,7 +30,7 @@ def read(c: sqlite3.Connection, topic: str, number: int, offset: int, limit: int
     cursor = c.execute(SELECT, (base + max(offset, 0), base + OFFSET_MAX, limit))
     run: list[Record] = []
     size = 0
-    decode = headers.decode
+    decode = unpack_headers
     for id_, timestamp_ms, appended_ms, key, value, blob in cursor:
         size += len(key or b"") + len(value or b"") + len(blob or b"")
         if size > max_bytes and run:

@@ -7,16 +7,16 @@
 import struct
 from functools import lru_cache
 
-from bus.record import Headers
+Headers = tuple[tuple[str, bytes | None], ...]  # a list, not a dictionary: order, repeats and nulls are kept
 
 NULL_SHORT, NULL_LONG = 0xFF, 0xFFFF_FFFF
 ENCODING, ERRORS = "utf-8", "surrogatepass"  # a name may be any text
 
 
-def encode(headers: Headers) -> bytes | None:
-    """The blob; None for no headers."""
+def pack_headers(headers: Headers) -> bytes:
+    """The blob; empty for no headers."""
     if not headers:
-        return None
+        return b""
     lengths: list[int] = []
     names: list[bytes] = []
     values: list[bytes] = []
@@ -37,9 +37,9 @@ def encode(headers: Headers) -> bytes | None:
     return head + b"".join(names) + b"".join(values)
 
 
-def decode(blob: bytes | None) -> Headers:
-    """What `encode` was given."""
-    if blob is None:
+def unpack_headers(blob: bytes | None) -> Headers:
+    """What `pack_headers` was given; none for an empty or missing blob."""
+    if not blob:
         return ()
     if blob[0] == 0:
         count, null = blob[1], NULL_SHORT
