@@ -102,3 +102,10 @@ async def statuses(connection: AsyncConnection, *, after: str, limit: int) -> li
         .limit(limit)
     )
     return list((await connection.execute(query)).all())
+
+
+async def stuck_registrations(connection: AsyncConnection) -> list[Any]:
+    """Registrations whose second phase has spent its repeats (registration_by_status)."""
+    undecided = (Status.CONFIRMING.value, Status.CANCELLING.value)
+    query = select(registration).where(registration.c.status.in_(undecided), registration.c.stuck).order_by(registration.c.changed_ms)
+    return list((await connection.execute(query)).all())

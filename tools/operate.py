@@ -1,0 +1,60 @@
+"""The guard of the mutating commands: until operators exist they write to a store directly, on this machine, when that is said."""
+
+import getpass
+import re
+import sqlite3
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+from tools.output import Failed, WrongUse
+
+if TYPE_CHECKING:
+    from agents.runtime.operator import Act
+    from stores.engine import Tx
+    from tools.options import Options
+
+T = TypeVar("T")
+
+UNSAFE_LOCAL = Annotated[bool, typer.Option("--unsafe-local", help="Yes, write to the store of this machine, past the operators' API.")]
+
+
+def must_be_said(unsafe_local: bool, command: str) -> None:
+    """Raise WrongUse unless `--unsafe-local` was said."""
+    if not unsafe_local:
+        raise WrongUse(
+            f"`lendbus {command}` writes to a store of this machine directly, which nobody authorizes: say --unsafe-local if you mean it"
+        )
+
+
+def acting(reason: str) -> "Act":
+    """This user of this machine, for the audit row. Raises WrongUse for an empty reason."""
+    from agents.runtime.operator import Act
+
+    if not reason.strip():
+        raise WrongUse("say why with --reason TEXT: it goes into the audit row")
+    name = re.sub(r"[^!-~]", "?", getpass.getuser())[:64]
+    return Act(f"local:{name}", reason, time.time_ns() // 1_000_000)
+
+
+async def write(options: "Options", service: str, work: "Callable[[Tx], T]") -> T:
+    """One transaction `operator.commit` on a service's store. Raises Failed when it cannot be written or there is nothing to do."""
+    from agents.runtime.deadletters import NoSuchDeadLetter
+    from agents.runtime.operator import NothingToDo
+    from stores.engine import RowRejected, Store, StoreAway
+    from tools.reading import must_exist, store_path
+
+    path = store_path(options.settings, service)
+    must_exist(path)
+    try:
+        store = await Store.open(service, options.settings.store_url(service))
+        try:
+            return await store.transaction("operator.commit", work)
+        finally:
+            await store.close()
+    except (NoSuchDeadLetter, NothingToDo, RowRejected) as exc:
+        raise Failed(str(exc)) from exc
+    except (StoreAway, sqlite3.OperationalError) as exc:
+        raise Failed(f"the store {path} cannot be written ({exc}): run this as the user who runs the workers, and try again") from exc
