@@ -1,10 +1,11 @@
 """Headers as one blob: every name, value, repeat and null in order, without loss, small for the usual case.
 
-0x00 n  (len(name) len(value))*n          names values     lengths are bytes; value length 255 = null
-0x01 n  (len(name) len(value))*n          names values     n and lengths are little-endian u32; 0xffffffff = null
+0x00 n  len(name)*n len(value)*n     names values     lengths are bytes; value length 255 = null
+0x01 n  len(name)*n len(value)*n     names values     n and lengths are little-endian u32; 0xffffffff = null
 """
 
 import struct
+from collections.abc import Sequence
 from functools import lru_cache
 
 Headers = tuple[tuple[str, bytes | None], ...]  # a list, not a dictionary: order, repeats and nulls are kept
@@ -17,24 +18,19 @@ def pack_headers(headers: Headers) -> bytes:
     """The blob; empty for no headers."""
     if not headers:
         return b""
-    lengths: list[int] = []
-    names: list[bytes] = []
-    values: list[bytes] = []
-    for name, value in headers:
-        raw = _name(name)
-        names.append(raw)
-        lengths.append(len(raw))
-        if value is None:
-            lengths.append(-1)
-        else:
-            values.append(value)
-            lengths.append(len(value))
+    names, values = zip(*headers, strict=True)
+    lengths, joined = _packed_names(names)
     count = len(names)
-    if count < NULL_SHORT and max(lengths) < NULL_SHORT:
-        head = bytes((0, count)) + bytes([n & NULL_SHORT for n in lengths])
-    else:
-        head = b"\x01" + struct.pack(f"<I{2 * count}I", count, *(n & NULL_LONG for n in lengths))
-    return head + b"".join(names) + b"".join(values)
+    if lengths is not None and count < NULL_SHORT and None not in values:  # the usual case, without a loop
+        sizes = list(map(len, values))
+        if max(sizes) < NULL_SHORT:
+            return b"".join((bytes((0, count)), lengths, bytes(sizes), joined, *values))
+    sizes = [NULL_LONG if value is None else len(value) for value in values]
+    data = b"".join([value for value in values if value is not None])
+    if lengths is not None and count < NULL_SHORT and all(size < NULL_SHORT or size == NULL_LONG for size in sizes):
+        return b"".join((bytes((0, count)), lengths, bytes([size & NULL_SHORT for size in sizes]), joined, data))
+    raw = [len(_encoded(name)) for name in names]
+    return b"".join((b"\x01", struct.pack(f"<I{2 * count}I", count, *raw, *sizes), joined, data))
 
 
 def unpack_headers(blob: bytes | None) -> Headers:
@@ -42,38 +38,47 @@ def unpack_headers(blob: bytes | None) -> Headers:
     if not blob:
         return ()
     if blob[0] == 0:
-        count, null = blob[1], NULL_SHORT
-        at = 2 + 2 * count
-        lengths: bytes | tuple[int, ...] = blob[2:at]
+        count, null, at = blob[1], NULL_SHORT, 2
+        lengths = blob[2 : 2 + count]
+        sizes: Sequence[int] = blob[2 + count : 2 + 2 * count]
+        at += 2 * count
+        names_end = at + sum(lengths)
+        names = _names(lengths, blob[at:names_end])
     else:
         (count,) = struct.unpack_from("<I", blob, 1)
-        lengths, null = struct.unpack_from(f"<{2 * count}I", blob, 5), NULL_LONG
-        at = 5 + 8 * count
-    name_lengths = lengths[::2]
-    names_end = at + sum(name_lengths)
-    names = _names(bytes(name_lengths), blob[at:names_end]) if null == NULL_SHORT else _split(name_lengths, blob[at:names_end])
-    at = names_end
+        numbers = struct.unpack_from(f"<{2 * count}I", blob, 5)
+        sizes, null, at = numbers[count:], NULL_LONG, 5 + 8 * count
+        names_end = at + sum(numbers[:count])
+        names = _split(numbers[:count], blob[at:names_end])
     headers: list[tuple[str, bytes | None]] = []
-    for name, length in zip(names, lengths[1::2], strict=True):
-        if length == null:
+    at = names_end
+    for name, size in zip(names, sizes, strict=True):
+        if size == null:
             headers.append((name, None))
         else:
-            headers.append((name, blob[at : at + length]))
-            at += length
+            headers.append((name, blob[at : at + size]))
+            at += size
     return tuple(headers)
 
 
-@lru_cache(maxsize=1024)
-def _name(name: str) -> bytes:
+@lru_cache(maxsize=256)  # a topic's records have the same names, so this is one look-up a record
+def _packed_names(names: tuple[str, ...]) -> tuple[bytes | None, bytes]:
+    """The lengths as bytes (None where one does not fit) and the names one after another."""
+    raw = [_encoded(name) for name in names]
+    fits = all(len(name) < NULL_SHORT for name in raw)
+    return bytes(map(len, raw)) if fits else None, b"".join(raw)
+
+
+def _encoded(name: str) -> bytes:
     return name.encode(ENCODING, ERRORS)
 
 
-@lru_cache(maxsize=256)  # a topic's records have the same names, so this is one look-up a record
+@lru_cache(maxsize=256)
 def _names(lengths: bytes, joined: bytes) -> tuple[str, ...]:
     return _split(lengths, joined)
 
 
-def _split(lengths: bytes | tuple[int, ...], joined: bytes) -> tuple[str, ...]:
+def _split(lengths: Sequence[int], joined: bytes) -> tuple[str, ...]:
     names, at = [], 0
     for length in lengths:
         names.append(joined[at : at + length].decode(ENCODING, ERRORS))

@@ -27,7 +27,7 @@ CONTENT_MAC = "content-mac"
 
 _OURS = frozenset((MESSAGE_ID, TYPE, VERSION, TRACE, CAUSATION, PRINCIPAL, REPLY_TO, TIME, CONTENT_MAC))
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII)
-PLAIN_CHARS_MAX = 200
+_PLAIN = re.compile(rb"[!-~]{1,200}")
 
 Registry = Mapping[str, type[Message]]
 
@@ -38,7 +38,7 @@ class Undecodable(Exception):
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
-        self.detail = detail[:500]
+        self.detail = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in detail[:500])
 
 
 class Delivery(NamedTuple):
@@ -99,20 +99,15 @@ def _identity(headers: Headers) -> dict[str, str]:
 
 
 def _plain(name: str, value: bytes | None) -> str:
-    if not value or not _is_plain(value):
+    if value is None or not _PLAIN.fullmatch(value):
         raise Undecodable("unusable_header", f"header {name} is {value!r}"[:300])
     return value.decode("ascii")
-
-
-def _is_plain(value: bytes) -> bool:
-    """Printable ASCII without spaces; measured: a third of the time of a regular expression."""
-    return len(value) <= PLAIN_CHARS_MAX and value.isascii() and b" " not in value and value.decode("ascii").isprintable()
 
 
 def _actor(key: bytes | None) -> str:
     if key is None:
         raise Undecodable("no_key", "the key is null: it names no actor")
-    if not key or len(key) > KEY_CHARS_MAX or not _is_plain(key):
+    if len(key) > KEY_CHARS_MAX or not _PLAIN.fullmatch(key):
         raise Undecodable("unusable_key", f"the key is {key[:200]!r}")
     return key.decode("ascii")
 
@@ -129,11 +124,29 @@ def _body(value: bytes | None, kind: type[Message]) -> Message:
     if len(value) > MESSAGE_BYTES_MAX:
         raise Undecodable("too_large", f"{len(value)} bytes, the limit is {MESSAGE_BYTES_MAX}")
     try:
-        return kind.model_validate_json(value)
+        message = kind.model_validate_json(value)
     except ValidationError as exc:
         raise Undecodable("bad_schema", _without_values(exc)) from None
     except (ValueError, RecursionError) as exc:
         raise Undecodable("bad_json", type(exc).__name__) from None
+    if (_NUL in value or _LONG_NUMBER.search(value)) and not _storable(message.model_dump()):
+        raise Undecodable("unstorable", "a text with NUL, or a number of more than 64 bits: no database can hold it")
+    return message
+
+
+def _storable(value: object) -> bool:
+    """Whether every text and whole number in it fits a column (DESIGN 1, loop step 1)."""
+    match value:
+        case str():
+            return "\0" not in value
+        case int():
+            return -(2**63) <= value < 2**63
+        case dict():
+            return all(_storable(each) for pair in value.items() for each in pair)
+        case list() | tuple():
+            return all(_storable(each) for each in value)
+        case _:
+            return True
 
 
 def _without_values(exc: ValidationError) -> str:
