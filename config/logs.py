@@ -38,8 +38,12 @@ Event = MutableMapping[str, Any]
 
 def configure(*, level: str = "info", format: str = "console", stream: TextIO | None = None) -> None:
     """Send every log line of this process to `stream` (standard error); `format` is `console` or `json`. Call again to change."""
+    import structlog
     from structlog.stdlib import ProcessorFormatter
 
+    structlog.configure(  # for modules that ask structlog itself for their logger
+        processors=_processors(), wrapper_class=structlog.stdlib.BoundLogger, logger_factory=structlog.stdlib.LoggerFactory()
+    )
     handler = logging.StreamHandler(stream or sys.stderr)
     render = _json_line if format == "json" else _console_line
     handler.setFormatter(ProcessorFormatter(processors=[ProcessorFormatter.remove_processors_meta, render], foreign_pre_chain=_shared()))
@@ -54,9 +58,8 @@ def get(name: str) -> "BoundLogger":
     """The logger of a part: `get("relay").info("sent", rows=12)`. Events are short and constant, what varies goes into fields."""
     import structlog
 
-    processors: list[Processor] = [structlog.stdlib.filter_by_level, *_shared(), structlog.stdlib.ProcessorFormatter.wrap_for_formatter]
     logger: BoundLogger = structlog.wrap_logger(
-        logging.getLogger(f"{ROOT}.{name}"), processors=processors, wrapper_class=structlog.stdlib.BoundLogger, context_class=dict
+        logging.getLogger(f"{ROOT}.{name}"), processors=_processors(), wrapper_class=structlog.stdlib.BoundLogger, context_class=dict
     )
     return logger
 
@@ -73,6 +76,12 @@ def bind_trace(trace_id: str) -> Iterator[None]:
 def mask(value: object) -> Any:
     """A value as it may be printed: what is known to be sealed or secret is replaced, in mappings and lists too."""
     return _masked(value, DEPTH_MAX)
+
+
+def _processors() -> "list[Processor]":
+    import structlog
+
+    return [structlog.stdlib.filter_by_level, *_shared(), structlog.stdlib.ProcessorFormatter.wrap_for_formatter]
 
 
 def _shared() -> "list[Processor]":
