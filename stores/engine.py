@@ -5,6 +5,7 @@ thread (measured: one call a batch is twice as fast as a thread hop a statement)
 over asyncpg inside `AsyncConnection.run_sync`. Gateway and tools read through `Store.reading`, SQLAlchemy async.
 """
 
+import contextlib
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -12,15 +13,25 @@ from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Protocol, Self, TypeVar
 
 import orjson
+from sqlalchemy import bindparam, select
 from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
+from stores.process import end_frozen_holder
+from stores.runtime import owner
 from stores.sqlite import Locked, SqliteFile, immediate
 from stores.statement import SQLITE, Statement
 
 P = ParamSpec("P")
 T = TypeVar("T")
 Row = tuple[Any, ...]
+
+FROZEN_AFTER_S = 1.0  # a lease: whoever waits to take over has seen the owner's lease run out before
+_OWNED_BY = Statement(
+    select(owner.c.partition).where(owner.c.pid == bindparam("process"), owner.c.process_start == bindparam("started")),
+    "process",
+    "started",
+)
 
 
 class StoreAway(Exception):
@@ -117,7 +128,16 @@ class Store:
 
         Raises StoreAway (try again later), RowRejected (never will), or whatever `work` raises; then nothing was written.
         """
-        return await self._file.run(lambda c: _transaction(c, operation, lambda tx: work(tx, *args, **kwargs)))
+        return await self._file.run(lambda c: _transaction(c, operation, lambda tx: work(tx, *args, **kwargs), self._stuck))
+
+    def _stuck(self, waited_s: float) -> None:
+        """The file is locked: end its holder if that is an owner of this store and frozen inside a transaction (DESIGN 1)."""
+        if waited_s >= FROZEN_AFTER_S:
+            end_frozen_holder(self.path, self._has_owned)
+
+    def _has_owned(self, pid: int, started: int) -> bool:
+        with contextlib.closing(sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro", uri=True, timeout=0)) as c:
+            return c.execute(_OWNED_BY.sqlite, (pid, started)).fetchone() is not None
 
     def reading(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """A connection for a query function of the gateway or a tool; it never writes."""
@@ -129,9 +149,9 @@ class Store:
         await self._file.close()
 
 
-def _transaction(c: sqlite3.Connection, operation: str, work: Callable[[Tx], T]) -> T:
+def _transaction(c: sqlite3.Connection, operation: str, work: Callable[[Tx], T], stuck: Callable[[float], None]) -> T:
     try:
-        with immediate(c, operation):
+        with immediate(c, operation, stuck=stuck):
             return work(SqliteTx(c))
     except Locked as exc:
         raise StoreAway(str(exc)) from exc
