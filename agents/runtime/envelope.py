@@ -28,6 +28,7 @@ CONTENT_MAC = "content-mac"
 _OURS = frozenset((MESSAGE_ID, TYPE, VERSION, TRACE, CAUSATION, PRINCIPAL, REPLY_TO, TIME, CONTENT_MAC))
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII)
 _PLAIN = re.compile(rb"[!-~]{1,200}")
+_NUL = rb"\u0000"
 
 Registry = Mapping[str, type[Message]]
 
@@ -129,18 +130,16 @@ def _body(value: bytes | None, kind: type[Message]) -> Message:
         raise Undecodable("bad_schema", _without_values(exc)) from None
     except (ValueError, RecursionError) as exc:
         raise Undecodable("bad_json", type(exc).__name__) from None
-    if (_NUL in value or _LONG_NUMBER.search(value)) and not _storable(message.model_dump()):
-        raise Undecodable("unstorable", "a text with NUL, or a number of more than 64 bits: no database can hold it")
+    if _NUL in value and not _storable(message.model_dump()):
+        raise Undecodable("unstorable", "a text holds NUL: no database can keep it")
     return message
 
 
 def _storable(value: object) -> bool:
-    """Whether every text and whole number in it fits a column (DESIGN 1, loop step 1)."""
+    """Whether every text in it fits a column (DESIGN 1, loop step 1); lone surrogates are no JSON, so there are none."""
     match value:
         case str():
             return "\0" not in value
-        case int():
-            return -(2**63) <= value < 2**63
         case dict():
             return all(_storable(each) for pair in value.items() for each in pair)
         case list() | tuple():
