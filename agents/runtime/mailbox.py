@@ -75,8 +75,10 @@ class Mailbox:
             await asyncio.Event().wait()
 
     async def pause(self, within_s: float) -> None:
-        """Take nothing more, finish the run in work, let the outbox leave; all of it within the time."""
+        """Take nothing more, finish the run in work, let the outbox leave; all of it within the time, none of it after a failure."""
         self._open.clear()
+        if self.failed.done():
+            return
         try:
             async with asyncio.timeout(within_s):
                 async with self._busy:

@@ -55,6 +55,7 @@ class Scanner:
         self._partition = partition
         self._service = partition.service
         self._asking: dict[str, asyncio.Task[None]] = {}
+        self._broken: BaseException | None = None  # what ended an attempt's transaction ends the scanner
 
     async def run(self) -> None:
         """Scan, sleep until something is due, scan again."""
@@ -62,6 +63,8 @@ class Scanner:
             await self._partition.transaction("heal.commit", _wake_all)
             while True:
                 self._partition.wake.clear()
+                if self._broken is not None:
+                    raise self._broken
                 scan = await self._partition.transaction("timers.commit", _scan)
                 for actor, tries in scan.heal:
                     await self._heal(actor, tries)
@@ -108,8 +111,10 @@ class Scanner:
                 self._asking[which.number] = task
                 task.add_done_callback(partial(self._asked, which.number))
 
-    def _asked(self, number: str, _: asyncio.Task[None]) -> None:
+    def _asked(self, number: str, task: asyncio.Task[None]) -> None:
         self._asking.pop(number, None)
+        if not task.cancelled():
+            self._broken = self._broken or task.exception()
         self._partition.wake.set()
 
     async def _ask_one(self, which: attempts.Due) -> None:

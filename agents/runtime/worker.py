@@ -7,6 +7,7 @@ ends a part of it ends `run` with the reason.
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +22,7 @@ from agents.runtime.service import Service
 from bus.app import make_app
 from bus.connect import connect
 from bus.errors import LostLease
-from bus.log import Bus, TopicSpec
+from bus.log import TopicSpec
 from config.limits import BATCH_MESSAGES_MAX, START_S_MAX, STOP_S_MAX
 from stores.engine import Store
 
@@ -60,18 +61,17 @@ class Worker:
         self._house = house
         self._around = around
         self._stop = asyncio.Event()
+        self._open = AsyncExitStack()
         self.name = house.service.name
         self.mailbox: Mailbox | None = None
         self._app: faust.App | None = None
-        self._bus: Bus | None = None
-        self._store: Store | None = None
         self._pruner: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
         """Work (or stand by) until `request_stop`; raises what ended the service otherwise."""
         while not self._stop.is_set():
-            await self.start()
             try:
+                await self.start()
                 await self.watch()
             except (LostLease, LostEpoch) as exc:
                 log.warning("somebody else owns the service now; waiting as standby", service=self.name, why=str(exc))
@@ -84,18 +84,23 @@ class Worker:
 
     async def start(self) -> None:
         """Open everything and start the App; returns when it waits for its assignment or has it. Bounded."""
-        service, around = self._house.service, self._around
-        self._store = await Store.open(service.name, around.store_url)
-        self._bus = connect(around.bus_url)
-        await self._bus.open()
-        await self._bus.declare(around.topics)
-        await self._bus.declare_group(service.name, [service.topic])
-        mailbox = Mailbox(service, self._store, self._bus, Terms(around.keep.inbox_ms, around.batch_max, around.clock))
-        self.mailbox = mailbox
-        self._app = make_app(service.name, around.bus_url, mailbox, topics=[service.topic])
-        self._house.listen(self._app, mailbox)
-        await asyncio.wait_for(self._app.start(), START_S_MAX)
-        self._pruner = asyncio.create_task(pruning.run(mailbox, self._bus, around.keep, around.clock), name=f"pruner {service.name}")
+        service, around, opened = self._house.service, self._around, self._open
+        store = await Store.open(service.name, around.store_url)
+        opened.push_async_callback(store.close)
+        bus = connect(around.bus_url)
+        await bus.open()
+        opened.push_async_callback(bus.close)
+        await bus.declare(around.topics)
+        await bus.declare_group(service.name, [service.topic])
+        mailbox = self.mailbox = Mailbox(service, store, bus, Terms(around.keep.inbox_ms, around.batch_max, around.clock))
+        opened.push_async_callback(mailbox.close)
+        app = self._app = make_app(service.name, around.bus_url, mailbox, topics=[service.topic])
+        self._house.listen(app, mailbox)
+        opened.push_async_callback(self._stop_app, app)
+        opened.push_async_callback(mailbox.pause, STOP_S_MAX / 2)
+        await asyncio.wait_for(app.start(), START_S_MAX)
+        self._pruner = asyncio.create_task(pruning.run(mailbox, bus, around.keep, around.clock), name=f"pruner {service.name}")
+        opened.push_async_callback(_cancelled, self._pruner)
 
     async def wait_until_owner(self, within_s: float) -> None:
         """Return when this process owns the service. Raises TimeoutError."""
@@ -103,29 +108,19 @@ class Worker:
         await asyncio.wait_for(self.mailbox.assigned_once.wait(), within_s)
 
     async def stop(self) -> None:
-        """Finish the run in work, let the outbox leave, give the group back, close everything; bounded by STOP_S_MAX."""
-        if self._pruner is not None:
-            self._pruner.cancel()
-            await asyncio.gather(self._pruner, return_exceptions=True)
-        if self.mailbox is not None:
-            lost = self.mailbox.failed.done() and self.mailbox.failed.exception() is not None
-            if not lost:
-                await self.mailbox.pause(STOP_S_MAX / 2)
-        if self._app is not None:
-            await self._bounded(self._app.stop(), "the App did not stop in time")
-        if self.mailbox is not None:
-            await self.mailbox.close()
-        if self._store is not None:
-            await self._store.close()
-        if self._bus is not None:
-            await self._bus.close()
-        self.mailbox = self._app = self._store = self._bus = self._pruner = None
+        """Finish the run in work, let the outbox leave, give the group back, close everything; bounded by STOP_S_MAX.
 
-    async def _bounded(self, work: Any, late: str) -> None:
+        Whatever one of these raises, the others are done as well.
+        """
+        opened, self._open = self._open, AsyncExitStack()
+        await opened.aclose()
+        self.mailbox = self._app = self._pruner = None
+
+    async def _stop_app(self, app: faust.App) -> None:
         try:
-            await asyncio.wait_for(work, STOP_S_MAX / 2)
+            await asyncio.wait_for(app.stop(), STOP_S_MAX / 2)
         except TimeoutError:
-            log.error(late, service=self.name)
+            log.error("the App did not stop in time", service=self.name)
 
     async def watch(self) -> None:
         """Return when a stop is requested; raise the reason when a part of the service has ended."""
@@ -147,3 +142,8 @@ class Worker:
             self._pruner.result()
         reason = self._app.crash_reason
         raise reason if reason is not None else RuntimeError(f"the App of {self.name} has stopped by itself")
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
