@@ -131,6 +131,7 @@ async def _copied(bus: Bus) -> bool:
 
 APPENDER = """
 import asyncio, sys
+from bus.connect import connect
 from config import faults
 from tests.contract.world import outgoing
 async def main():

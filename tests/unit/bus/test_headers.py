@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bus.record import Headers
 from bus import headers
+from bus.record import Headers
 
 names = st.one_of(st.sampled_from(["id", "type", ""]), st.text(max_size=400))
 values = st.one_of(st.none(), st.binary(max_size=600))
