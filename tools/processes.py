@@ -20,7 +20,7 @@ from tools.watchdog import Watchdog, end_now
 
 EXIT_FAILED: Final = 1
 EXIT_INTERRUPTED: Final = 130
-GRACE_PART: Final = 0.8  # of the stop's time: the graceful part; then whatever is left is cancelled, and at last the process ended
+GRACE_PART: Final = 0.95  # of the stop's time: the graceful part; then whatever is left is cancelled, and at last the process ended
 STOP_AFTER_FAILURE_S: Final = 3.0  # a process that has lost a part gives up the others sooner: a standby may be waiting
 
 Main = Callable[[Crew], Awaitable[int]]

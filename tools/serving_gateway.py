@@ -1,0 +1,71 @@
+"""The gateway as a part of a process: what it stands on is opened before it and closed after it."""
+
+import asyncio
+from typing import Final
+
+from agents.runtime.worker import utc_now_ms
+from bus.connect import connect
+from config.settings import Settings
+from gateway.app import make_gateway
+from gateway.server import GatewayServer
+from gateway.users_reader import UsersReader
+from tools import assemble
+
+LOOK_EVERY_S: Final = 1.0  # whether answers are still read
+
+
+class ServingGateway:
+    """`open`, then `run` until `request_stop`; `close` lets go of whatever is open."""
+
+    name = "gateway"
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._stop = asyncio.Event()
+        self._bus = connect(settings.bus_url())
+        self._users = UsersReader(settings.store_url("users"))
+        self._server: GatewayServer | None = None
+
+    @property
+    def url(self) -> str:
+        """Where it listens, once it is open."""
+        assert self._server is not None, "open() first"
+        return self._server.url
+
+    async def open(self) -> None:
+        """Listen. Raises OSError for an address that cannot be had, BusError, KeyFileError."""
+        keyring = await asyncio.to_thread(assemble.keyring, self._settings)
+        await self._bus.open()
+        await self._bus.declare(assemble.specs(self._settings))
+        server = GatewayServer(self._settings, make_gateway(self._settings, self._bus, keyring, self._users, clock=utc_now_ms))
+        await server.start()
+        self._server = server
+
+    async def run(self) -> None:
+        """Serve until `request_stop`. Raises RuntimeError when answers are not read any longer."""
+        assert self._server is not None, "open() first"
+        try:
+            while not self._stop.is_set():
+                if not self._server.alive:
+                    raise RuntimeError("the reader of answers has ended")
+                await self._stopping(LOOK_EVERY_S)
+        finally:
+            await self.close()
+
+    def request_stop(self) -> None:
+        """End `run`, gracefully: what is in work is answered."""
+        self._stop.set()
+
+    async def close(self) -> None:
+        """Stop serving, then let go of store and bus."""
+        server, self._server = self._server, None
+        if server is not None:
+            await server.stop()
+        await self._users.close()
+        await self._bus.close()
+
+    async def _stopping(self, within_s: float) -> None:
+        try:
+            await asyncio.wait_for(self._stop.wait(), within_s)
+        except TimeoutError:
+            return
