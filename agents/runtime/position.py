@@ -88,8 +88,8 @@ def write(tx: Tx, partition: int, new: Position, *, known: bool) -> None:
 
 
 def after(run: Sequence[Record], message_id: str | None, before: Position | None, incarnation: str) -> Position:
-    """The position behind a run of records."""
+    """The position behind a run of records; what was reached on an earlier log says nothing of this one."""
     last = run[-1]
     end = last.offset + 1
-    highest = max(end, before.highest_offset if before else 0)
+    highest = max(end, before.highest_offset) if before and before.incarnation == incarnation else end
     return Position(end, highest, last.offset, last.appended_ms, message_id, incarnation)
