@@ -1,0 +1,165 @@
+"""Answers for waiting HTTP requests: this process reads `gateway.replies` from the end, without a group (DESIGN 3).
+
+Each waiting request has a number; `reply_to` is this process and that number. An answer that ends a registration is given
+to every request of this process that asks for the same thing with the same content: the loop answers eight of them only.
+"""
+
+import asyncio
+import contextlib
+import itertools
+import uuid
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+from agents.runtime.decision import Message
+from agents.runtime.envelope import Undecodable, decode
+from agents.runtime.messages import GATEWAY_REPLIES
+from agents.users.messages import RegistrationEnded
+from bus.errors import BusError
+from bus.log import Bus
+from bus.record import Record
+from config import logs
+from config.retry import STORE_AWAY
+from gateway.problems import busy
+from topics import messages_of
+
+WAITING_MAX: Final = 2_000  # requests that wait at once
+WAKE_S_MAX: Final = 5.0  # a safety net: the bus wakes the reader by itself
+
+log = logs.get("gateway")
+
+
+class Subject(NamedTuple):
+    """What a request waits for: a thing, and the content that it asked for."""
+
+    thing: str
+    mac: str
+
+
+class Ticket:
+    """One waiting request."""
+
+    def __init__(self, reply_to: str, subject: Subject) -> None:
+        self.reply_to = reply_to
+        self.subject = subject
+        self._answers: asyncio.Queue[Message | None] = asyncio.Queue()
+
+    def put(self, answer: Message | None) -> None:
+        """An answer has come; None: nobody waits any longer."""
+        self._answers.put_nowait(answer)
+
+    async def next(self, until_s: float) -> Message | None:
+        """The next answer; None when the loop's clock has reached `until_s` or the gateway stops."""
+        try:
+            async with asyncio.timeout_at(until_s):
+                return await self._answers.get()
+        except TimeoutError:
+            return None
+
+
+class Replies:
+    """The reader and the requests that wait for it."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+        self._process = uuid.uuid4().hex
+        self._numbers = itertools.count(1)
+        self._tickets: dict[str, Ticket] = {}
+        self._same: dict[Subject, set[Ticket]] = defaultdict(set)
+        self._registry = {kind.type: kind for kind in messages_of(GATEWAY_REPLIES)}
+        self._next: dict[int, int] = {}
+        self._task: asyncio.Task[None] | None = None
+        self._ended = False
+
+    async def start(self) -> None:
+        """Stand at the end of every partition and begin to read. Raises BusError when the bus or the topic is not there."""
+        self._next = {partition: end for partition, (_, end) in (await self._bus.ends(GATEWAY_REPLIES)).items()}
+        self._task = asyncio.create_task(self._read(), name="gateway replies")
+        self._task.add_done_callback(_tell_end)
+
+    async def stop(self) -> None:
+        """Read no more."""
+        self.end_waiting()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def end_waiting(self) -> None:
+        """Nobody waits any longer: whoever does goes on with what is known by now."""
+        self._ended = True
+        for ticket in self._tickets.values():
+            ticket.put(None)
+
+    @property
+    def alive(self) -> bool:
+        """Whether answers can come."""
+        return self._task is not None and not self._task.done()
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait."""
+        return len(self._tickets)
+
+    @contextlib.contextmanager
+    def expect(self, subject: Subject) -> Iterator[Ticket]:
+        """A place to wait in, for the length of the block. Raises Problem when all are taken."""
+        if len(self._tickets) >= WAITING_MAX:
+            raise busy("Too many requests are waiting; nothing was done. Send the same request again.")
+        ticket = Ticket(f"{self._process}/{next(self._numbers)}", subject)
+        self._tickets[ticket.reply_to] = ticket
+        self._same[subject].add(ticket)
+        if self._ended:
+            ticket.put(None)
+        try:
+            yield ticket
+        finally:
+            del self._tickets[ticket.reply_to]
+            self._same[subject].discard(ticket)
+            if not self._same[subject]:
+                del self._same[subject]
+
+    def deliver(self, record: Record) -> None:
+        """Give one record to whoever waits for it; what is another process', nobody's, or no answer is passed over."""
+        if record.key != self._process.encode():
+            return
+        try:
+            delivery = decode(record, self._registry)
+        except Undecodable as exc:
+            log.warning("an answer that cannot be read", offset=record.offset, why=str(exc))
+            return
+        ticket = self._tickets.get(delivery.reply_to or "")
+        if ticket is None:
+            return
+        everybody = self._same[ticket.subject] if isinstance(delivery.message, RegistrationEnded) else (ticket,)
+        for each in everybody:
+            each.put(delivery.message)
+
+    async def _read(self) -> None:
+        failures = 0
+        while True:
+            try:
+                if not await self._read_once():
+                    await self._bus.wait(WAKE_S_MAX)
+                failures = 0
+            except BusError as exc:
+                if failures == 0:
+                    log.warning("the bus cannot be read; trying on", why=str(exc))
+                await asyncio.sleep(STORE_AWAY.delay_ms(failures, self._process) / 1000)
+                failures += 1
+
+    async def _read_once(self) -> int:
+        count = 0
+        for partition, offset in list(self._next.items()):
+            run = await self._bus.read(GATEWAY_REPLIES, partition, offset)
+            for record in run:
+                self.deliver(record)
+            if run:
+                self._next[partition] = run[-1].offset + 1
+            count += len(run)
+        return count
+
+
+def _tell_end(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (reason := task.exception()) is not None:
+        log.error("the reader of answers has ended", why=f"{type(reason).__name__}: {reason}")

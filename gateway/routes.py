@@ -1,0 +1,78 @@
+"""The routes: thin; they take a request apart, call what decides, and put the answer together."""
+
+from collections.abc import Mapping
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from agents.runtime.canonical import Unacceptable, uuid_text
+from config import logs
+from gateway.bodies import read_json
+from gateway.door import TRACE, as_json
+from gateway.health import Check, Health, readiness
+from gateway.idempotency import ANONYMOUS, HEADER, anonymous_key, thing_id
+from gateway.problems import RETRY_AFTER_S, Problem
+from gateway.registering import Registering
+from gateway.registrations import ROUTE, refusal, requested
+
+
+def routes(registering: Registering, ready: Mapping[str, Check], openapi: bytes, *, body_max_bytes: int) -> list[web.RouteDef]:
+    """Every route of the gateway."""
+
+    async def register(request: web.Request) -> web.Response:
+        key = anonymous_key(request.headers.getall(HEADER, ()))
+        asked = requested(await read_json(request, body_max_bytes))
+        thing = request[TRACE] = thing_id(ANONYMOUS, ROUTE, key)
+        with logs.bind_trace(thing):
+            document = await registering.register(thing, asked)
+        if document.status == "CANCELLED":
+            raise refusal(document)
+        headers = {"Location": registering.status_url(thing)}
+        if document.status == "CONFIRMED":
+            return as_json(document, status=201, headers=headers)
+        return as_json(document, status=202, headers={**headers, "Retry-After": str(RETRY_AFTER_S)})
+
+    async def look(request: web.Request) -> web.Response:
+        thing = request[TRACE] = _known_id(registering, request.match_info["id"], request.query.getall("token", []))
+        with logs.bind_trace(thing):
+            return as_json(await registering.look(thing))
+
+    async def live(_: web.Request) -> web.Response:
+        return as_json(Health())
+
+    async def is_ready(_: web.Request) -> web.Response:
+        return as_json(await readiness(ready))
+
+    async def describe(_: web.Request) -> web.Response:
+        return web.Response(body=openapi, content_type="application/json")
+
+    return [
+        web.post(ROUTE, register, expect_handler=_continue_later),
+        _get(f"{ROUTE}/{{id}}", look),
+        _get("/openapi.json", describe),
+        _get("/livez", live),
+        _get("/readyz", is_ready),
+    ]
+
+
+def _get(path: str, handler: Handler) -> web.RouteDef:
+    return web.get(path, handler, expect_handler=_continue_later)
+
+
+def _known_id(registering: Registering, text: str, tokens: list[str]) -> str:
+    """One answer for an id that is none, one that nobody has, and a token that does not fit: nothing can be found out by trying."""
+    try:
+        thing = uuid_text(text)
+    except Unacceptable:
+        raise _not_found() from None
+    if len(tokens) != 1 or not registering.may_look(thing, tokens[0]):
+        raise _not_found()
+    return thing
+
+
+def _not_found() -> Problem:
+    return Problem("not_found", "There is no such thing, or the token does not open it. The Location of its POST has the whole URL.")
+
+
+async def _continue_later(_: web.Request) -> None:
+    """`Expect: 100-continue` is met where the body is read: whoever is refused before that sends none."""

@@ -1,0 +1,87 @@
+"""The gateway on a port: start, say where, stop within a bounded time."""
+
+import asyncio
+import logging
+import uuid
+from typing import Final
+
+from aiohttp import web
+
+from config import logs
+from config.settings import Settings
+from gateway.app import REPLIES
+from gateway.door import as_problem
+from gateway.problems import of_status
+
+LINGER_S: Final = 1.0  # for the rest of a body that was refused, so that the sender can read why
+KEEPALIVE_S: Final = 30.0
+BACKLOG: Final = 512
+
+log = logs.get("gateway")
+
+
+class _Connection(web.RequestHandler):
+    """One connection; what is not HTTP is answered with a problem as well, and is no traceback in the log."""
+
+    __slots__ = ()
+
+    def handle_error(
+        self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
+    ) -> web.StreamResponse:
+        """The answer to what could not be read as a request, or broke where no middleware was."""
+        log.info("not a request", status=status, why=type(exc).__name__)
+        response = as_problem(of_status(status), str(uuid.uuid4()))
+        response.force_close()
+        return response
+
+
+class GatewayServer:
+    """Serves an application of `make_gateway`; port 0 takes a free one, `url` says which."""
+
+    def __init__(self, settings: Settings, app: web.Application) -> None:
+        self._host, self._port = settings.host, settings.port
+        self._app = app
+        # The rest of `stop_timeout_ms` is for closing; a handler that is not done by then is cancelled.
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=settings.stop_timeout_ms / 1000 * 0.9)
+        self._listener: asyncio.Server | None = None
+
+    @property
+    def url(self) -> str:
+        """Where it listens. Only after `start`."""
+        assert self._listener is not None, "start() first"
+        host, port = self._listener.sockets[0].getsockname()[:2]
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    @property
+    def alive(self) -> bool:
+        """Whether answers are still being read; a gateway that is deaf should be ended and started anew."""
+        return self._app[REPLIES].alive
+
+    async def start(self) -> None:
+        """Begin to read answers, then to listen. Raises BusError, or OSError when the port is not free."""
+        await self._runner.setup()
+        loop = asyncio.get_running_loop()
+        try:
+            self._listener = await loop.create_server(self._connection, self._host, self._port, backlog=BACKLOG)
+        except BaseException:
+            await self._runner.cleanup()
+            raise
+
+    async def stop(self) -> None:
+        """Accept nothing more, answer what is in work (nobody waits for an end any longer), close; bounded."""
+        if self._listener is not None:
+            self._listener.close()
+        await self._runner.cleanup()
+
+    def _connection(self) -> web.RequestHandler:
+        server = self._runner.server
+        assert server is not None, "the runner is set up before the port is opened"
+        return _Connection(
+            server,
+            loop=asyncio.get_running_loop(),
+            access_log=None,  # type: ignore[arg-type] # the door writes the line
+            logger=logging.getLogger("lendbus.http"),
+            lingering_time=LINGER_S,
+            keepalive_timeout=KEEPALIVE_S,
+            auto_decompress=False,
+        )

@@ -1,0 +1,67 @@
+"""The gateway's eye on the users store: its owner's query functions over a connection that cannot write (DESIGN 3)."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Protocol
+
+from sqlalchemy import URL, text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+
+from gateway.idempotency import command_id
+from gateway.registrations import Standing
+from stores.engine import sqlite_path
+from stores.standing import is_suspended, mac_of
+from stores.users import registration_by_id
+
+READERS_MAX = 4  # connections, each with a thread
+READER_WAIT_S = 5.0  # for one of them
+
+
+class StoreUnreadable(Exception):
+    """The store cannot be read just now, or is not there yet."""
+
+
+class Users(Protocol):
+    """What the gateway asks the user centre's store; every method may raise StoreUnreadable."""
+
+    async def standing(self, thing: str) -> Standing:
+        """What is known of a registration, of one moment."""
+
+    async def ping(self) -> None:
+        """Return when the store can be read."""
+
+    async def close(self) -> None:
+        """Let go of it."""
+
+
+class UsersReader:
+    """See `Users`; over the SQLite store of the URL, which may come into being later."""
+
+    def __init__(self, url: str) -> None:
+        readonly = URL.create("sqlite+aiosqlite", database=sqlite_path(url).absolute().as_uri(), query={"mode": "ro", "uri": "true"})
+        self._engine = create_async_engine(readonly, pool_size=READERS_MAX, max_overflow=0, pool_timeout=READER_WAIT_S)
+
+    async def standing(self, thing: str) -> Standing:
+        """What is known of a registration, in one read transaction. Raises StoreUnreadable."""
+        async with self._reading() as connection:
+            found = await registration_by_id(connection, thing)
+            return Standing(found, await is_suspended(connection, thing), await mac_of(connection, command_id(thing)))
+
+    async def ping(self) -> None:
+        """Read a row that is not there. Raises StoreUnreadable."""
+        async with self._reading() as connection:
+            await registration_by_id(connection, "")
+
+    async def close(self) -> None:
+        """Close the connections; the process does not exit before."""
+        await self._engine.dispose()
+
+    @asynccontextmanager
+    async def _reading(self) -> AsyncIterator[AsyncConnection]:
+        try:
+            async with self._engine.connect() as connection:
+                await connection.execute(text("BEGIN"))  # the driver begins nothing for a SELECT (DESIGN 1)
+                yield connection
+        except (SQLAlchemyError, OSError) as exc:
+            raise StoreUnreadable(f"{type(exc).__name__}: {exc}".splitlines()[0]) from exc
