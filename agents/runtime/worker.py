@@ -132,8 +132,7 @@ class Worker:
             self._pruner,
         ]
         done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-        for extra in ends[:2]:
-            extra.cancel()
+        ends[0].cancel()  # the App's ends with the App: cancelled, it would leave a task of mode's behind
         if self._stop.is_set():
             return
         if self.mailbox.failed in done:
