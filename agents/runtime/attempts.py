@@ -5,6 +5,7 @@ An attempt is repeated under the same number until it is answered: a time-out or
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 import orjson
@@ -13,7 +14,7 @@ from sqlalchemy import bindparam, delete, func, select, update
 from agents.runtime.decision import Attempt
 from agents.runtime.envelope import Delivery
 from config.retry import ATTEMPTS
-from stores.engine import Tx
+from stores.engine import Row, Tx
 from stores.runtime import attempt
 from stores.statement import Statement, first, insert_new_row
 
@@ -63,13 +64,15 @@ class Due:
     causation: str
 
 
-def write(tx: Tx, wanted: Sequence[tuple[Delivery, Attempt]], *, now_ms: int) -> None:
+def row_of(d: Delivery, wanted: Attempt, *, now_ms: int) -> Row:
+    """The row of an attempt that the handling of `d` wants, due at once. Raises TypeError for a content that is no JSON."""
+    content = orjson.dumps(wanted.content)
+    return (wanted.number, d.actor, d.record.partition, wanted.target, content, 0, now_ms, None, d.trace, d.id, now_ms)
+
+
+def write(tx: Tx, rows: Sequence[Row]) -> None:
     """Store what behaviours want to ask; a number that is asked already stays as it is."""
-    rows = [
-        (a.number, d.actor, d.record.partition, a.target, orjson.dumps(a.content), 0, now_ms, None, d.trace, d.id, now_ms)
-        for d, a in wanted
-    ]
-    tx.many(_INSERT, sorted(rows))
+    tx.many(_INSERT, sorted(rows, key=itemgetter(0)))  # stable: of two in one batch the first stands
 
 
 def due(tx: Tx, partition: int, *, now_ms: int, limit: int) -> list[Due]:

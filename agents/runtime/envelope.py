@@ -153,12 +153,18 @@ def _without_values(exc: ValidationError) -> str:
     return "; ".join(f"{'/'.join(map(str, e['loc']))}: {e['msg']}" for e in exc.errors(include_input=False, include_url=False)[:5])
 
 
+def body(message: Message, key: str) -> bytes:
+    """The value of a message to `key`. Asserts the size limit of DESIGN 1 (512 KB) where the message is made."""
+    value = orjson.dumps(message.model_dump())
+    assert len(value) <= MESSAGE_BYTES_MAX, f"{message.type} for {key} has {len(value)} bytes, the limit is {MESSAGE_BYTES_MAX}"
+    return value
+
+
 def encode(
     message: Message, *, key: str, message_id: str, origin: Origin, now_ms: int, reply_to: str | None = None, mac: str | None = None
 ) -> Outgoing:
-    """The record of a message. Asserts the size limit of DESIGN 1 (512 KB) where the message is made."""
-    value = orjson.dumps(message.model_dump())
-    assert len(value) <= MESSAGE_BYTES_MAX, f"{message.type} for {key} has {len(value)} bytes, the limit is {MESSAGE_BYTES_MAX}"
+    """The record of a message, its size asserted as by `body`."""
+    value = body(message, key)
     headers = [
         (MESSAGE_ID, message_id.encode()),
         (TYPE, message.type.encode()),

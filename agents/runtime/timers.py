@@ -8,11 +8,10 @@ takes effect once.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import orjson
 from sqlalchemy import bindparam, delete, func, select
 
 from agents.runtime.decision import ClearTimer, SetTimer, derived_id
-from agents.runtime.envelope import Delivery
+from agents.runtime.envelope import Delivery, body
 from stores.engine import Row, Tx
 from stores.runtime import timer
 from stores.statement import Statement, first, in_list, insert_row
@@ -53,10 +52,10 @@ class Due:
 
 
 def row_of(d: Delivery, wanted: SetTimer) -> Row:
-    """The row of a timer that the handling of `d` sets."""
-    body = orjson.dumps(wanted.message.model_dump())
+    """The row of a timer that the handling of `d` sets. Asserts the size of its message."""
+    value = body(wanted.message, d.actor)
     identity = derived_id(d.id, f"timer:{wanted.name}")
-    return (identity, d.actor, wanted.name, d.record.partition, wanted.due_ms, wanted.message.type, body, d.trace, d.id)
+    return (identity, d.actor, wanted.name, d.record.partition, wanted.due_ms, wanted.message.type, value, d.trace, d.id)
 
 
 def write(tx: Tx, changes: Iterable[tuple[str, SetTimer | ClearTimer, Row | None]], forgotten: Iterable[str]) -> None:

@@ -4,14 +4,14 @@
 before left, `save` writes it all back. A behaviour that raises parks its message and suspends its actor; the others go on.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from agents.runtime import attempts, barrier, outbox, suspension, timers, waiting
 from agents.runtime.claims import Overlay
-from agents.runtime.decision import Attempt, ClearTimer, Context, Decision, Message, SetTimer, derived_id
-from agents.runtime.envelope import Delivery, Origin, encode
+from agents.runtime.decision import ClearTimer, Context, Decision, Message, SetTimer, derived_id
+from agents.runtime.envelope import Delivery, Origin, body, encode
 from agents.runtime.messages import Known, Mismatch, Suspended
 from agents.runtime.outbox import Pending
 from agents.runtime.ownership import Tenure
@@ -26,6 +26,17 @@ from stores.statement import insert_new_row
 S = TypeVar("S")
 
 _ALIAS = insert_new_row(alias)
+
+
+TimerChange = tuple[str, SetTimer | ClearTimer, Row | None]  # actor, what it wants, and the row of a timer that is set
+
+
+class Made(NamedTuple):
+    """What a decision makes, as it will be written."""
+
+    said: list[Outgoing]
+    timers: list[TimerChange]
+    attempts: list[Row]
 
 
 @dataclass
@@ -49,9 +60,9 @@ class Work(Generic[S]):
         self._barrier = barrier.Branches(self.service.participant)
         self._waiting = waiting.Waiting()
         self._sends: list[tuple[str, Outgoing]] = []
-        self._timers: list[tuple[str, SetTimer | ClearTimer, Row | None]] = []
+        self._timers: list[TimerChange] = []
         self._forgotten: set[str] = set()
-        self._attempts: list[tuple[Delivery, Attempt]] = []
+        self._attempts: list[Row] = []
         self._aliases: list[Row] = []
         self._parked: list[Delivery] = []
 
@@ -83,17 +94,20 @@ class Work(Generic[S]):
         """Let the behaviour handle it; when it raises, nothing has happened, and the reason and the error are returned."""
         try:
             decision = self._decide(d)
-            said = self._said(d, decision)
+            made = self._made(d, decision)
         except Exception as exc:  # noqa: BLE001 - whatever a behaviour raises stops its own actor only
             return "behaviour_raised", suspension.describe(exc)
-        self._take(d, decision, said)
+        self._take(d, decision, made)
         self.handled += 1
         return None
 
     def suspend(self, d: Delivery, reason: str, error: str) -> None:
         """Park the message and stop its actor; nothing of what it wanted has happened."""
-        self._suspended.add(d.actor)
-        self.newly_suspended[d.actor] = (reason, error)
+        if d.actor not in self._suspended:
+            self._suspended.add(d.actor)
+            self.newly_suspended[d.actor] = (reason, error)
+        if d.reply_to is not None:
+            self._waiting.add(d.actor, d.reply_to)
         self._parked.append(d)
         self._tell(d, Suspended(id=d.actor))
 
@@ -128,7 +142,7 @@ class Work(Generic[S]):
         self._sends.extend(self._waiting.save(tx, now_ms=self.now_ms))
         if self._timers or self._forgotten:
             timers.write(tx, self._timers, sorted(self._forgotten))
-        attempts.write(tx, self._attempts, now_ms=self.now_ms)
+        attempts.write(tx, self._attempts)
         tx.many(_ALIAS, sorted(self._aliases))
         self._save_parked(tx)
         if self._sends:
@@ -155,17 +169,23 @@ class Work(Generic[S]):
         assert phase is None or decision.answer is not None, f"{type(d.message).__name__} wants an answer"
         return decision
 
-    def _said(self, d: Delivery, decision: Decision[S]) -> list[Outgoing]:
-        """Encoded here, inside the guard: a message that is too large is the behaviour's mistake."""
+    def _made(self, d: Delivery, decision: Decision[S]) -> Made:
+        """Encoded here, inside the guard: a message that is too large, or is no JSON, is the behaviour's mistake."""
         origin = Origin(d.id, d.trace, d.principal)
         said: list[tuple[str, Message]] = [(d.actor, decision.answer)] if decision.answer is not None else []
         said += decision.sends
-        return [
-            encode(message, key=key, message_id=derived_id(d.id, n), origin=origin, now_ms=self.now_ms)
-            for n, (key, message) in enumerate(said)
-        ]
+        if decision.reply is not None:
+            body(decision.reply, d.actor)
+        return Made(
+            [
+                encode(message, key=key, message_id=derived_id(d.id, n), origin=origin, now_ms=self.now_ms)
+                for n, (key, message) in enumerate(said)
+            ],
+            [(d.actor, t, timers.row_of(d, t) if isinstance(t, SetTimer) else None) for t in decision.timers],
+            [attempts.row_of(d, a, now_ms=self.now_ms) for a in decision.attempts],
+        )
 
-    def _take(self, d: Delivery, decision: Decision[S], said: Iterable[Outgoing]) -> None:
+    def _take(self, d: Delivery, decision: Decision[S], made: Made) -> None:
         before = self._states.get(d.actor)
         self._barrier.answered(d, decision.answer)
         if not decision.refused:
@@ -179,9 +199,9 @@ class Work(Generic[S]):
                 if before is None and d.trace != d.actor:
                     self._aliases.append((d.actor, d.trace, self.now_ms))
         self._aliases += [(name, d.trace, self.now_ms) for name in decision.aliases]
-        self._sends += [(d.actor, record) for record in said]
-        self._timers += [(d.actor, t, timers.row_of(d, t) if isinstance(t, SetTimer) else None) for t in decision.timers]
-        self._attempts += [(d, a) for a in decision.attempts]
+        self._sends += [(d.actor, record) for record in made.said]
+        self._timers += made.timers
+        self._attempts += made.attempts
         if decision.reply is not None:
             self._waiting.answer(d, decision.reply)
 
