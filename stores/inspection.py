@@ -93,7 +93,11 @@ async def spent_attempts(connection: AsyncConnection) -> list[Any]:
 
 async def dead_letters(connection: AsyncConnection, *, every: bool) -> list[Any]:
     """Dead letters, oldest first (dead_letter_by_age); without `every` only those that nobody has redriven or skipped."""
-    query = select(dead_letter).order_by(dead_letter.c.at_ms, dead_letter.c.id).limit(ROWS_MAX)
+    query = (
+        select(dead_letter)
+        .order_by(dead_letter.c.at_ms, dead_letter.c.topic, dead_letter.c.partition, dead_letter.c.offset)
+        .limit(ROWS_MAX)
+    )
     return list((await connection.execute(query if every else query.where(dead_letter.c.state == "new"))).all())
 
 

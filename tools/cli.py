@@ -16,7 +16,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command, get_group
 
 from tools.options import with_options
-from tools.output import Failed, WrongUse, flush, say
+from tools.output import Failed, NobodyReads, WrongUse, flush, say
 
 PROGRAM: Final = "lendbus"
 EXIT_FAILED, EXIT_WRONG_USE, EXIT_INTERRUPTED, EXIT_NOBODY_READS = 1, 2, 130, 141
@@ -98,7 +98,7 @@ def run(arguments: Sequence[str]) -> int:
     try:
         code = _run(list(arguments))
         flush()
-    except BrokenPipeError:
+    except (BrokenPipeError, NobodyReads):
         return EXIT_NOBODY_READS
     except OSError as exc:
         if exc.errno not in (errno.ENOSPC, errno.EIO, errno.EBADF, errno.EDQUOT, errno.EFBIG):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
 
 import typer
 
-from tools.output import Output, WrongUse
+from tools.output import NobodyReads, Output, WrongUse
 
 if TYPE_CHECKING:
     from config.settings import Settings
@@ -76,7 +76,10 @@ def with_options(function: Callable[..., int | None]) -> Callable[..., int | Non
     @wraps(function)
     def called(**values: Any) -> int | None:
         common = {name: values.pop(name) for name in _COMMON}
-        return function(Options(**common), **values)
+        try:
+            return function(Options(**common), **values)
+        except BrokenPipeError as exc:  # Typer would make a silent 1 of it
+            raise NobodyReads from exc
 
     keyword = inspect.Parameter.KEYWORD_ONLY
     parameters = [p.replace(annotation=hints[p.name], kind=keyword) for p in own]

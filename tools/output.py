@@ -29,6 +29,10 @@ class Failed(Exception):
     """The command has a finding or could not do its work: exit code 1, and the sentence says what and which."""
 
 
+class NobodyReads(Exception):
+    """Whoever read our output has left: nothing is said about it."""
+
+
 class Verbatim(str):
     """JSON text that is printed as it is: a number keeps every digit it came with."""
 

@@ -63,6 +63,10 @@ def must_exist(path: Path) -> None:
     """Raise WrongUse with what to do when nothing has been started in this folder yet."""
     if not exists(path):
         raise WrongUse(f"nothing here yet: there is no {path}; run `lendbus up` first, or name another folder with --data")
+    if not os.access(path, os.R_OK):  # asked first: a connection that cannot be made leaves its thread behind
+        raise WrongUse(
+            f"{path} cannot be read: ask as the user that runs the workers, or give this user read permission on it, -wal and -shm"
+        )
 
 
 @asynccontextmanager
