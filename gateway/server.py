@@ -57,6 +57,11 @@ class GatewayServer:
         """Whether answers are still being read; a gateway that is deaf should be ended and started anew."""
         return self._app[REPLIES].alive
 
+    @property
+    def waiting(self) -> int:
+        """How many requests wait for their end."""
+        return self._app[REPLIES].waiting
+
     async def start(self) -> None:
         """Begin to read answers, then to listen. Raises BusError, or OSError when the port is not free."""
         await self._runner.setup()

@@ -1,0 +1,27 @@
+"""What the tests of the gateway's edges stand on: no services, and a users store that says what the test wants."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.gateway.world import Client, ScriptedUsers, World
+
+
+@pytest.fixture
+async def lone(tmp_path: Path) -> AsyncIterator[World]:
+    """A bus and nobody who works."""
+    async with World(tmp_path, wait_ms=30) as made:
+        yield made
+
+
+@pytest.fixture
+def users() -> ScriptedUsers:
+    """The store behind `client`."""
+    return ScriptedUsers()
+
+
+@pytest.fixture
+async def client(lone: World, users: ScriptedUsers) -> Client:
+    """A gateway on that bus, over that store."""
+    return await lone.gateway(users)
