@@ -1,0 +1,83 @@
+"""`lendbus up`: one platform a folder, a graceful end, an end by force, and what is said when something is wrong (CASES B34)."""
+
+import asyncio
+import signal
+import socket
+
+from tests.e2e.world import World, base, people
+
+
+async def test_a_second_up_names_the_first_however_the_folder_is_spelled(world: World) -> None:
+    first = await world.start("up", "--port", "0")
+    await first.where()
+    (world.tmp / "link").symlink_to(world.data)
+    spelled = ["data", str(world.data), "link", "data/../data"]
+    others = await asyncio.gather(*(world.start("up", "--port", "0", data=data, cwd=world.tmp) for data in spelled))
+    for other in others:
+        assert await other.ended() == 2
+        [sentence] = other.said().splitlines()
+        assert f"process {first.pid}, since 20" in sentence
+    owners = {row.group: row.pid for row in await world.groups()}
+    assert owners == {"accounts": first.pid, "users": first.pid}
+
+
+async def test_killed_and_started_again_at_once_it_finishes_what_was_pending(world: World) -> None:
+    first = await world.start("up", "--port", "0")
+    url = base(await first.where())
+    async with people(url) as crowd:
+        burst = asyncio.create_task(crowd.register(40))
+        await crowd.answers(3)
+        first.send(signal.SIGKILL)
+        second = await world.start("up", "--port", url.rpartition(":")[2])
+        assert base(await second.where()) == url
+        await burst
+        await crowd.all_members()
+        await world.agrees(crowd)
+    assert await first.ended() == -signal.SIGKILL
+
+
+async def test_sigterm_in_a_burst_is_a_clean_end_and_nothing_is_lost(world: World) -> None:
+    first = await world.start("up", "--port", "0")
+    url = base(await first.where())
+    async with people(url) as crowd:
+        burst = asyncio.create_task(crowd.register(40))
+        await crowd.answers(3)
+        first.send(signal.SIGTERM)
+        assert await first.ended() == 0, first.said()
+        assert "error" not in first.said(), first.said()
+        second = await world.start("up", "--port", url.rpartition(":")[2])
+        await second.where()
+        await burst
+        await crowd.all_members()
+        await world.agrees(crowd)
+    second.send(signal.SIGINT)
+    assert await second.ended() == 0, second.said()
+
+
+async def test_a_part_that_ends_by_itself_ends_the_process_with_one_line(world: World) -> None:
+    broken = await world.start("up", "--port", "0", LENDBUS_FAULT="loop.commit.before:raise:1")
+    url = base(await broken.where())
+    async with people(url) as crowd:
+        burst = asyncio.create_task(crowd.register(1))
+        assert await broken.ended() == 1
+        [line] = [line for line in broken.said().splitlines() if " error " in line]
+        assert "users has ended: InjectedFault: loop.commit.before" in line
+        await (await world.start("up", "--port", url.rpartition(":")[2])).where()
+        await burst
+        await crowd.all_members()
+
+
+async def test_a_port_in_use_is_a_sentence(world: World) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        started = [await world.start(command, "--port", str(port)) for command in ("up", "gateway")]
+        for each in started:
+            assert await each.ended() == 2
+            [sentence] = each.said().splitlines()
+            assert sentence.startswith(f"port {port} of 127.0.0.1 is in use")
+
+
+async def test_an_unknown_service_is_answered_with_the_known_ones(world: World) -> None:
+    started = await world.start("worker", "acounts")
+    assert await started.ended() == 2
+    assert started.said() == "there is no service 'acounts': say one or more of accounts, users\n"

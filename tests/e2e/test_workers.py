@@ -1,0 +1,73 @@
+"""Workers in processes of their own: standby, take-over after kill -9, and a frozen owner that wakes up (CASES B34, D3)."""
+
+import asyncio
+import signal
+
+from tests.e2e.world import Running, World, base, people
+
+
+async def _pair_and_gateway(world: World) -> tuple[Running, Running, str]:
+    first = await world.start("worker", "accounts", "users")
+    await world_has_owner(world, first)
+    second = await world.start("worker", "accounts", "users")
+    gateway = await world.start("gateway", "--port", "0")
+    url = base(await gateway.where())
+    for service in ("accounts", "users"):
+        await second.says(f"group {service}: waiting as standby, pid {first.pid} has it")
+    return first, second, url
+
+
+async def world_has_owner(world: World, process: Running) -> None:
+    """Wait for the bus to exist, then for its owner."""
+    await process.says("partition taken over")
+    await world.owned_by(process, "accounts", "users")
+
+
+async def test_a_standby_takes_over_from_a_killed_owner_and_ends_what_was_pending(world: World) -> None:
+    first, second, url = await _pair_and_gateway(world)
+    async with people(url) as crowd:
+        burst = asyncio.create_task(crowd.register(30))
+        await crowd.answers(3)
+        first.send(signal.SIGKILL)
+        await world.owned_by(second, "accounts", "users")
+        await burst
+        await crowd.all_members()
+        await world.agrees(crowd)
+
+
+async def test_a_frozen_owner_that_wakes_up_doubles_nothing(world: World) -> None:
+    first, second, url = await _pair_and_gateway(world)
+    async with people(url) as crowd:
+        burst = asyncio.create_task(crowd.register(30))
+        await crowd.answers(3)
+        first.send(signal.SIGSTOP)
+        await world.owned_by(second, "accounts", "users")
+        first.send(signal.SIGCONT)
+        await crowd.register(5)
+        await burst
+        await crowd.all_members()
+        await world.agrees(crowd)
+        await _is_standby_or_was_ended(first, second)
+
+
+async def _is_standby_or_was_ended(first: Running, second: Running) -> None:
+    """Frozen inside a write transaction it was ended by the waiter (DESIGN 1); else it waits as standby now."""
+    if f"ended process {first.pid}" in second.said():
+        assert await first.ended() == -signal.SIGKILL
+        return
+    for service in ("accounts", "users"):
+        await first.says(f"group {service}: waiting as standby, pid {second.pid} has it")
+    first.send(signal.SIGTERM)
+    assert await first.ended() == 0, first.said()
+
+
+async def test_a_worker_beside_up_is_standby_and_takes_over(world: World) -> None:
+    whole = await world.start("up", "--port", "0")
+    await whole.where()
+    beside = await world.start("worker", "accounts")
+    await beside.says(f"group accounts: waiting as standby, pid {whole.pid} has it")
+    whole.send(signal.SIGTERM)
+    assert await whole.ended() == 0
+    await world.owned_by(beside, "accounts")
+    beside.send(signal.SIGTERM)
+    assert await beside.ended() == 0
