@@ -121,10 +121,19 @@ class ReadOnlyBus:
         finally:
             c.close()
 
+    def _is_missing(self) -> bool:
+        try:
+            os.stat(self.path)
+        except FileNotFoundError:
+            return True
+        except OSError:
+            return False  # a folder above may not be entered: that is another sentence
+        return False
+
     def _explained(self, exc: sqlite3.DatabaseError) -> BusError:
-        if not os.path.exists(self.path):
+        if self._is_missing():
             return BusError(f"there is no bus at {self.path}: start `lendbus up` first, or name another folder")
         return BusError(
             f"the bus {self.path} cannot be read ({exc}): ask while a worker runs, or give this user read permission"
-            " on the file, its -wal and its -shm"
+            " on its folder, the file, its -wal and its -shm"
         )

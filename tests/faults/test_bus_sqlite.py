@@ -6,6 +6,7 @@ import os
 import signal
 import sqlite3
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -310,11 +311,11 @@ async def inspected(path: Path) -> object:
 
 
 @pytest.fixture
-def shown(tmp_path: Path) -> Path:
-    """A folder that everybody may look into, and nobody else write."""
-    for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-        folder.chmod(0o755)
-    return tmp_path
+def shown() -> Iterator[Path]:
+    """A folder that everybody may look into, and nobody else write; pytest closes what is above `tmp_path` at each of its starts."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
 
 
 def state_of(folder: Path) -> dict[str, tuple[int, int]]:
