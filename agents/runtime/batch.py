@@ -121,14 +121,17 @@ def heal(tx: Tx, batch: Batch, actor: str, tries: int, limit: int) -> Healed:
         done.append(seq)
     work.save(tx)
     suspension.unpark(tx, done)
+    again, whole = outbox.readmit(tx, actor), len(queue) < limit
     stuck = False
     if failure:
         stuck = suspension.failed_again(tx, actor, 1 if done else tries + 1, reason=failure[0], error=failure[1], now_ms=batch.now_ms)
-    elif len(queue) < limit:
+    elif again:  # whether the bus takes them now shows at the next try; until then this one counts
+        what = f"{len(again)} refused rows were handed to the bus again"
+        stuck = suspension.failed_again(tx, actor, tries + 1, reason="unsendable", error=what, now_ms=batch.now_ms)
+    elif whole:
         suspension.release(tx, actor)
-    return Healed(
-        [*outbox.readmit(tx, actor), *work.leaving], failure is None and len(queue) < limit, stuck, failure[1] if failure else None
-    )
+    released = failure is None and not again and whole
+    return Healed([*again, *work.leaving], released, stuck, failure[1] if failure else None)
 
 
 def note_failure(tx: Tx, batch: Batch, actor: str, tries: int, error: str) -> bool:

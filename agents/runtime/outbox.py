@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, delete, null, select, update
+from sqlalchemy import bindparam, delete, func, null, select, update
 
 from bus.record import Outgoing, pack_headers, unpack_headers
 from stores.engine import Row, Tx
-from stores.runtime import outbox
+from stores.runtime import outbox, stray
 from stores.statement import Statement, first, in_list, insert_row
 
 _INSERT = insert_row(outbox, skip=("id", "refused"))
@@ -19,7 +19,21 @@ _REFUSED = Statement(
     .order_by(outbox.c.id),
     "of",
 )
+_BLOCKED = Statement(
+    select(outbox.c.actor, func.min(outbox.c.refused))
+    .where(outbox.c.partition == bindparam("of"), outbox.c.refused.is_not(None))
+    .group_by(outbox.c.actor),
+    "of",
+)
 _READMIT = Statement(update(outbox).where(in_list(outbox.c.id, "ids")).values(refused=null()), "ids")
+_STRAY = insert_row(stray)
+_STRAYS = Statement(
+    select(outbox.c.id, outbox.c.actor, outbox.c.topic, outbox.c.key, outbox.c.value, outbox.c.headers, outbox.c.at_ms)
+    .where(outbox.c.id.in_(select(stray.c.id)), outbox.c.partition == bindparam("of"))
+    .order_by(outbox.c.id),
+    "of",
+)
+_FOUND = Statement(delete(stray).where(in_list(stray.c.id, "ids")), "ids")
 _LEFT = Statement(
     first(
         select(outbox.c.id, outbox.c.actor, outbox.c.topic, outbox.c.key, outbox.c.value, outbox.c.headers, outbox.c.at_ms)
@@ -52,6 +66,11 @@ def left_behind(tx: Tx, partition: int, *, after: int, limit: int) -> list[Pendi
     return [_pending(row) for row in tx.all(_LEFT, partition, after, limit)]
 
 
+def blocked(tx: Tx, partition: int) -> dict[str, str]:
+    """The actors of which the bus has refused a row, and why: what they said after it stays behind it."""
+    return dict(tx.all(_BLOCKED, partition))
+
+
 def readmit(tx: Tx, actor: str) -> list[Pending]:
     """The actor is tried again: its rows that the bus refused may leave again, oldest first."""
     rows = [_pending(row) for row in tx.all(_REFUSED, actor)]
@@ -69,6 +88,21 @@ def forget(tx: Tx, ids: Sequence[int]) -> None:
     """Delete what the bus has acknowledged."""
     if ids:
         tx.run(_DELETE, tx.list(ids))
+
+
+def insert_stray(tx: Tx, partition: int, rows: Sequence[tuple[str, Outgoing]]) -> list[Pending]:
+    """As `insert`, by somebody beside the loop, perhaps in another process: the owner's scanner finds them and hands them over."""
+    pending = insert(tx, partition, rows)
+    tx.many(_STRAY, [(row.id,) for row in pending])
+    return pending
+
+
+def take_strays(tx: Tx, partition: int) -> list[Pending]:
+    """The rows that somebody beside the loop has written for this partition; they are strays no more."""
+    rows = [_pending(row) for row in tx.all(_STRAYS, partition)]
+    if rows:
+        tx.run(_FOUND, tx.list([row.id for row in rows]))
+    return rows
 
 
 def refuse(tx: Tx, number: int, why: str) -> None:

@@ -48,13 +48,15 @@ class Relay:
     def hand(self, rows: Sequence[Pending]) -> None:
         """Rows that a COMMIT has made durable, in the order of their numbers."""
         if rows:
-            for actor in {row.actor for row in rows} & self._blocked.keys():
-                del self._blocked[actor]  # it is handled again, so an operator or a new version has mended it
             self._waiting.extend(rows)
             self._idle.clear()
             self._kick.set()
             if len(self._waiting) > RELAY_QUEUE_MAX:
                 self._room.clear()
+
+    def unblock(self, actor: str) -> None:
+        """The actor's refused rows have been handed over again: called before anything else runs, so nothing overtakes them."""
+        self._blocked.pop(actor, None)
 
     async def room(self) -> None:
         """Back-pressure: wait while too many rows wait to leave."""
@@ -71,6 +73,7 @@ class Relay:
 
     async def resend(self) -> int:
         """What the partition left behind, oldest first, before anything new is made; how many rows that were."""
+        self._blocked = await self._store.transaction("takeover.resend", self._refused_before)
         count, after = 0, 0
         while rows := await self._store.transaction("takeover.resend", self._left_behind, after):
             await self._deliver(rows)
@@ -136,7 +139,7 @@ class Relay:
         return [row for row in rows if row.actor not in self._blocked]
 
     async def _refuse(self, row: Pending, why: str) -> None:
-        self._blocked[row.actor] = f"behind row {row.id}: {why}"
+        self._blocked.setdefault(row.actor, f"behind row {row.id}: {why}")
         log.error("the bus can never take this record; its actor is suspended", actor=row.actor, topic=row.record.topic, error=why)
         await self._patiently("relay.commit", self._refused, row, why)
 
@@ -146,6 +149,10 @@ class Relay:
         if not suspension.among(tx, [row.actor]):
             now_ms = self._clock()
             suspension.suspend(tx, row.actor, self._tenure.partition, reason="unsendable", error=why, now_ms=now_ms)
+
+    def _refused_before(self, tx: Tx) -> dict[str, str]:
+        ownership.check(tx, self._tenure)
+        return outbox.blocked(tx, self._tenure.partition)
 
     def _left_behind(self, tx: Tx, after: int) -> list[Pending]:
         ownership.check(tx, self._tenure)

@@ -89,7 +89,10 @@ class Scanner:
             told = await self._partition.transaction("heal.commit", _note_failure, actor, tries, suspension.describe(exc))
             self._tell(actor, stuck=told.stuck, error=told.error)
         else:
+            self._partition.relay.unblock(actor)
             self._tell(actor, stuck=healed.stuck, error=healed.error)
+            if not healed.released and healed.error is None:
+                self._partition.wake.set()  # there is more of its queue
             if healed.released:
                 log.info("actor healed", service=self._service.name, actor=actor)
 
@@ -137,7 +140,7 @@ def _wake_all(tx: Tx, batch: Batch) -> Told:
 
 def _scan(tx: Tx, batch: Batch) -> Scan:
     partition, now_ms = batch.tenure.partition, batch.now_ms
-    leaving = _fire(tx, batch)
+    leaving = [*outbox.take_strays(tx, partition), *_fire(tx, batch)]
     heal = suspension.due(tx, partition, now_ms=now_ms, limit=TIMER_STEP_ROWS)
     ask = attempts.due(tx, partition, now_ms=now_ms, limit=ATTEMPTS_AT_ONCE) if batch.service.callers else []
     nexts = [timers.next_due_ms(tx, partition), tx.all(_NEXT_HEAL, partition)[0][0]]
