@@ -85,6 +85,13 @@ class Replies:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
+    async def watch(self) -> None:
+        """Return when the reader was stopped; raises why it ended otherwise. Only after `start`."""
+        assert self._task is not None, "start() first"
+        await asyncio.wait([self._task])
+        if not self._task.cancelled():
+            self._task.result()
+
     def end_waiting(self) -> None:
         """Nobody waits any longer: whoever does goes on with what is known by now."""
         self._ended = True

@@ -53,11 +53,6 @@ class GatewayServer:
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     @property
-    def alive(self) -> bool:
-        """Whether answers are still being read; a gateway that is deaf should be ended and started anew."""
-        return self._app[REPLIES].alive
-
-    @property
     def waiting(self) -> int:
         """How many requests wait for their end."""
         return self._app[REPLIES].waiting
@@ -71,6 +66,10 @@ class GatewayServer:
         except BaseException:
             await self._runner.cleanup()
             raise
+
+    async def watch(self) -> None:
+        """Return when it was stopped; raises why answers are not read any more: end the process then, it is deaf."""
+        await self._app[REPLIES].watch()
 
     async def stop(self) -> None:
         """Accept nothing more, answer what is in work (nobody waits for an end any longer), close; bounded."""
