@@ -1,7 +1,7 @@
 """The gateway as a part of a process: what it stands on is opened before it and closed after it."""
 
 import asyncio
-from typing import Final
+from typing import Any
 
 from agents.runtime.worker import utc_now_ms
 from bus.connect import connect
@@ -10,8 +10,6 @@ from gateway.app import make_gateway
 from gateway.server import GatewayServer
 from gateway.users_reader import UsersReader
 from tools import assemble
-
-LOOK_EVERY_S: Final = 1.0  # whether answers are still read
 
 
 class ServingGateway:
@@ -42,14 +40,16 @@ class ServingGateway:
         self._server = server
 
     async def run(self) -> None:
-        """Serve until `request_stop`. Raises RuntimeError when answers are not read any longer."""
+        """Serve until `request_stop`. Raises why answers are not read any longer."""
         assert self._server is not None, "open() first"
+        ends: list[asyncio.Task[Any]] = [asyncio.create_task(self._server.watch()), asyncio.create_task(self._stop.wait())]
         try:
-            while not self._stop.is_set():
-                if not self._server.alive:
-                    raise RuntimeError("the reader of answers has ended")
-                await self._stopping(LOOK_EVERY_S)
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            if ends[0].done():
+                ends[0].result()
         finally:
+            for end in ends:
+                end.cancel()
             await self.close()
 
     def request_stop(self) -> None:
@@ -63,9 +63,3 @@ class ServingGateway:
             await server.stop()
         await self._users.close()
         await self._bus.close()
-
-    async def _stopping(self, within_s: float) -> None:
-        try:
-            await asyncio.wait_for(self._stop.wait(), within_s)
-        except TimeoutError:
-            return

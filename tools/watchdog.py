@@ -73,10 +73,5 @@ class Watchdog:
 
     def _end_process(self) -> None:
         print(f"lendbus: the event loop has not turned for {self._check_s * SILENT_CHECKS:g} s; ending this process", file=sys.stderr)
-        end_now(EXIT_DEAF)
-
-
-def end_now(code: int) -> None:
-    """End this process without any clean-up, and show on standard error what every thread was doing."""
-    faulthandler.dump_traceback(file=sys.__stderr__ or sys.stderr, all_threads=True)
-    os._exit(code)
+        faulthandler.dump_traceback(file=sys.__stderr__ or sys.stderr, all_threads=True)
+        os._exit(EXIT_DEAF)
