@@ -85,7 +85,8 @@ class Relay:
         """Send what is handed over, for ever; when nothing comes for a while, delete what was sent."""
         while True:
             try:
-                await asyncio.wait_for(self._kick.wait(), OUTBOX_DELETE_DELAY_S if self._sent else None)
+                async with asyncio.timeout(OUTBOX_DELETE_DELAY_S if self._sent else None):  # `wait_for` may swallow a cancellation
+                    await self._kick.wait()
             except TimeoutError:
                 await self._delete_sent()
                 continue
@@ -100,7 +101,8 @@ class Relay:
     async def drain(self, within_s: float) -> bool:
         """Wait until nothing waits to leave; False when the time is over first."""
         try:
-            await asyncio.wait_for(self._idle.wait(), within_s)
+            async with asyncio.timeout(within_s):
+                await self._idle.wait()
         except TimeoutError:
             return False
         await self._delete_sent()

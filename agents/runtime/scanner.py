@@ -78,7 +78,8 @@ class Scanner:
     async def _sleep(self, next_ms: int | None) -> None:
         wait_ms = SCAN_EVERY_MS if next_ms is None else min(max(next_ms - self._partition.clock(), 0), SCAN_EVERY_MS)
         try:
-            await asyncio.wait_for(self._partition.wake.wait(), wait_ms / 1000)
+            async with asyncio.timeout(wait_ms / 1000):  # Python 3.11's `wait_for` swallows a cancellation that meets the event
+                await self._partition.wake.wait()
         except TimeoutError:
             return
 
@@ -123,8 +124,8 @@ class Scanner:
     async def _ask_one(self, which: attempts.Due) -> None:
         try:
             with faults.around("attempts.call"):
-                call = self._service.callers[which.target](which.number, which.content)
-                answer = await asyncio.wait_for(call, ATTEMPT_CALL_MS_MAX / 1000)
+                async with asyncio.timeout(ATTEMPT_CALL_MS_MAX / 1000):
+                    answer = await self._service.callers[which.target](which.number, which.content)
         except Exception as exc:  # noqa: BLE001 - whatever went wrong outside, the answer is unknown: ask again
             error = suspension.describe(exc)
             log.warning("attempt not answered", service=self._service.name, number=which.number, tries=which.tries + 1, error=error)

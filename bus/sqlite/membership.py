@@ -129,7 +129,8 @@ class Membership:
         try:
             loop.add_reader(fd, ended.set)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(ended.wait(), LOOK_EVERY_S)
+                async with asyncio.timeout(LOOK_EVERY_S):  # Python 3.11's `wait_for` swallows a cancellation that meets the event
+                    await ended.wait()
         finally:
             loop.remove_reader(fd)
             os.close(fd)

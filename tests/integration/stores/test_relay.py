@@ -214,6 +214,19 @@ async def test_a_relay_of_a_lost_epoch_deletes_marks_and_resends_nothing(world: 
     assert await world.everything() == before
 
 
+async def test_a_relay_that_is_cancelled_in_the_moment_in_which_it_gets_rows_ends(world: World) -> None:
+    bus = FakeBus()
+    relay = a_relay(world, bus)
+    done = await speak(world, ("a", "p", 1), ("a", "q", 1))
+    async with running(relay) as task:
+        relay.hand(done.leaving[:1])
+        await until(lambda: bus.records)
+        relay.hand(done.leaving[1:])
+        task.cancel()
+        ended, _ = await asyncio.wait([task], timeout=5)
+        assert ended and task.cancelled()
+
+
 async def test_draining_waits_for_a_bus_that_hangs_only_so_long(world: World) -> None:
     bus = FakeBus()
     bus.open.clear()
