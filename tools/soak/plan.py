@@ -1,0 +1,66 @@
+"""What is done to the processes and when: drawn from a seed before anything starts, so that a run's schedule can be had again."""
+
+import random
+from dataclasses import dataclass
+from typing import Final
+
+STAGES: Final = (1, 2)
+GAP_S: Final = (0.6, 3.0)  # between two deeds
+FREEZE_S: Final = (0.2, 4.5)  # up to several leases
+TROUBLE_S: Final = (0.5, 4.0)
+
+# Where the two stages pass often enough for a fault to be met, and within how many passes it strikes.
+POINTS: Final = {
+    "loop.commit": 60,
+    "loop.ack": 60,
+    "takeover.commit": 1,
+    "takeover.resend": 1,
+    "relay.append": 60,
+    "relay.commit": 5,
+    "timers.commit": 4,
+    "heal.commit": 2,
+    "bus.append": 80,
+    "bus.offsets": 3,
+    "bus.acquire": 1,
+    "bus.renew": 6,
+    "bus.declare": 2,
+}
+KINDS: Final = {"kill": 4, "freeze": 3, "term": 2, "fault": 6, "raise": 2, "bug": 1, "redrive": 1}
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """One thing that is done, `at_s` seconds after the start; `share` picks an actor."""
+
+    at_s: float
+    kind: str
+    stage: int
+    owner: bool  # the active process, or the one that waits
+    length_s: float
+    fault: str = ""
+    share: float = 0.0
+
+
+def plan(seed: int, seconds: int) -> list[Deed]:
+    """Every deed of a run, in order; the same for the same seed and length."""
+    chance = random.Random(f"{seed}:faults")
+    deeds: list[Deed] = []
+    at_s = chance.uniform(*GAP_S)
+    while at_s < seconds:
+        deeds.append(_deed(chance, at_s))
+        at_s += chance.uniform(*GAP_S)
+    return deeds
+
+
+def _deed(chance: random.Random, at_s: float) -> Deed:
+    (kind,) = chance.choices(tuple(KINDS), tuple(KINDS.values()))
+    stage, owner = chance.choice(STAGES), chance.random() < 0.75
+    length_s = chance.uniform(*(FREEZE_S if kind in ("freeze", "fault") else TROUBLE_S))
+    return Deed(round(at_s, 3), kind, stage, owner, round(length_s, 3), _fault(chance), chance.random())
+
+
+def _fault(chance: random.Random) -> str:
+    operation = chance.choice(tuple(POINTS))
+    side = chance.choice(("before", "after"))
+    (action,) = chance.choices(("kill", "freeze", "raise"), (3, 3, 1))
+    return f"{operation}.{side}:{action}:{chance.randint(1, POINTS[operation])}"

@@ -1,0 +1,141 @@
+"""What came of a soak: counted at the far end of two hops and in the stages' own stores."""
+
+import collections
+import math
+import sqlite3
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+from agents.runtime.envelope import MESSAGE_ID
+from bus.record import Record
+from tools.output import Output
+from tools.soak.deeds import Fall
+from tools.soak.stage import NAMES
+from tools.soak.watch import Change
+
+SHOWN_MAX: Final = 20
+MUST_BE_NONE: Final = ("lost", "doubled", "out_of_order", "wrongly_parked", "offsets_went_back", "left_suspended", "left_unread")
+
+
+@dataclass
+class FarEnd:
+    """What has arrived, record after record: a message id counts once, its repeats are the relay's good right."""
+
+    seen: set[str] = field(default_factory=set)
+    numbers: dict[str, set[int]] = field(default_factory=lambda: collections.defaultdict(set))
+    highest: dict[str, int] = field(default_factory=dict)
+    repeats: int = 0
+    doubled: int = 0  # one number of an actor under two ids: it took effect twice
+    out_of_order: int = 0
+    offset: int = 0
+    examples: list[str] = field(default_factory=list)
+
+    def take(self, records: Iterable[Record]) -> None:
+        """Count these too."""
+        for record in records:
+            self.offset = record.offset + 1
+            identity = next((value or b"").decode() for name, value in record.headers if name == MESSAGE_ID)
+            if identity in self.seen:
+                self.repeats += 1
+            else:
+                self.seen.add(identity)
+                self._first(record)
+
+    def _first(self, record: Record) -> None:
+        actor, number = (record.key or b"").decode(), int(orjson.loads(record.value or b"")["seq"])
+        if number in self.numbers[actor]:
+            self.doubled += 1
+            self._example(f"doubled: {actor} number {number} at {record.offset}")
+        if number < self.highest.get(actor, -1):
+            self.out_of_order += 1
+            self._example(f"out of order: {actor} number {number} after {self.highest[actor]} at {record.offset}")
+        self.numbers[actor].add(number)
+        self.highest[actor] = max(number, self.highest.get(actor, -1))
+
+    def _example(self, text: str) -> None:
+        if len(self.examples) < SHOWN_MAX:
+            self.examples.append(text)
+
+    @property
+    def applied(self) -> int:
+        """How many different messages have arrived."""
+        return sum(map(len, self.numbers.values()))
+
+    def lost(self, sent: Mapping[str, int]) -> int:
+        """How many of those sent have not."""
+        return sum(len(set(range(count)) - self.numbers[actor]) for actor, count in sent.items())
+
+
+def counted_twice(folder: Path, sent: Mapping[str, int]) -> dict[str, list[str]]:
+    """By stage, the actors whose counter says more than was sent to them, and how."""
+    wrong: dict[str, list[str]] = {}
+    for name in NAMES.values():
+        rows = {actor: (handled, last) for actor, handled, last in _rows(folder, name, "SELECT id, handled, last FROM counter")}
+        wrong[name] = [
+            f"{name} counted {rows.get(actor)} of {count} messages to {actor}"
+            for actor, count in sent.items()
+            if (row := rows.get(actor)) is not None and (row[0] > count or row[1] >= count)
+        ]
+    return wrong
+
+
+def parked(folder: Path) -> collections.Counter[str]:
+    """The dead letters of the first stage, by reason."""
+    return collections.Counter(dict(_rows(folder, NAMES[1], "SELECT reason, count(*) FROM dead_letter GROUP BY reason")))
+
+
+def left(folder: Path, table: str) -> int:
+    """How many rows a table of both stores has."""
+    return sum(int(_rows(folder, name, f"SELECT count(*) FROM {table}")[0][0]) for name in NAMES.values())
+
+
+def _rows(folder: Path, name: str, question: str) -> list[Any]:
+    connection = sqlite3.connect(folder / f"{name}.db")
+    try:
+        return connection.execute(question).fetchall()
+    finally:
+        connection.close()
+
+
+def takeovers(falls: Sequence[Fall], owners: Mapping[int, Sequence[Change]]) -> dict[str, dict[str, float]]:
+    """By what had befallen the owner: how long until the store had the next one, in seconds."""
+    took: dict[str, list[float]] = collections.defaultdict(list)
+    for fall in falls:
+        after = next((change for change in owners.get(fall.stage, ()) if change.epoch > fall.epoch), None)
+        if after is not None and after.at_s - fall.at_s < fall.within_s:
+            took[fall.kind].append(after.at_s - fall.at_s)
+    return {
+        kind: {
+            "count": len(times),
+            "p50_s": round(statistics.median(times), 3),
+            "p95_s": round(sorted(times)[math.ceil(len(times) * 0.95) - 1], 3),
+            "max_s": round(max(times), 3),
+        }
+        for kind, times in sorted(took.items())
+    }
+
+
+def judged(findings: dict[str, Any]) -> dict[str, Any]:
+    """The findings with their verdict."""
+    wrong = [name for name in MUST_BE_NONE if findings[name]]
+    return {**findings, "ok": not wrong, "wrong": wrong}
+
+
+def print_table(findings: Mapping[str, Any], out: Output) -> None:
+    """The findings for eyes: what was asked for first, then the rest."""
+    flat: dict[str, Any] = {}
+    for name, value in findings.items():
+        if isinstance(value, Mapping):
+            flat |= {f"{name}, {part}": _spelled(each) for part, each in value.items()}
+        else:
+            flat[name] = value
+    out.block(flat)
+
+
+def _spelled(value: Any) -> Any:
+    return ", ".join(f"{name} {each}" for name, each in value.items()) if isinstance(value, Mapping) else value
