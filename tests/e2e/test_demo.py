@@ -1,6 +1,7 @@
 """`lendbus demo --once`: the story holds, and says so to people and to machines."""
 
 import json
+import signal
 
 from tests.e2e.world import World
 
@@ -24,3 +25,11 @@ async def test_in_a_narrow_pipe_it_cuts_no_id(world: World) -> None:
     assert "The story held." in told
     [command] = [line for line in told.splitlines() if line.startswith("lendbus trace ")]
     assert len(command.split()[2]) == 36
+
+
+async def test_ctrl_c_in_the_story_is_the_end_of_it_and_no_traceback(world: World) -> None:
+    demo = await world.start("demo", "--port", "0")
+    await demo.says("Lin registers")
+    demo.send(signal.SIGINT)
+    assert await demo.ended() == 130
+    assert "Traceback" not in demo.said()

@@ -3,6 +3,9 @@
 import asyncio
 import signal
 import socket
+import sqlite3
+
+import pytest
 
 from tests.e2e.world import World, base, people
 
@@ -65,6 +68,27 @@ async def test_a_part_that_ends_by_itself_ends_the_process_with_one_line(world: 
         await (await world.start("up", "--port", url.rpartition(":")[2])).where()
         await burst
         await crowd.all_members()
+
+
+@pytest.mark.parametrize("name", ["bus", "users", "accounts"])
+async def test_a_file_that_somebody_locks_ends_nobody_and_loses_nothing(world: World, name: str) -> None:
+    up = await world.start("up", "--port", "0", LENDBUS_WAIT_MS="200")
+    async with people(base(await up.where())) as crowd:
+        await crowd.register(1)
+        locked = sqlite3.connect(world.data / f"{name}.db", isolation_level=None)
+        locked.execute("BEGIN IMMEDIATE")
+        burst = asyncio.create_task(crowd.register(3))
+        if name == "bus":
+            await up.says("locked by somebody else for 5 s")  # the lease could not be renewed for five of its lengths
+        else:
+            await burst  # answered 202: accepted, open
+        locked.rollback()
+        locked.close()
+        await burst
+        await crowd.all_members()
+        await world.agrees(crowd)
+    up.send(signal.SIGTERM)
+    assert await up.ended() == 0, up.said()
 
 
 async def test_a_port_in_use_is_a_sentence(world: World) -> None:
