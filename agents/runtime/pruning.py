@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sqlalchemy import Table, bindparam, delete, select
+from sqlalchemy import Table, bindparam, delete, select, tuple_
 
 from agents.runtime.batch import Batch
 from agents.runtime.mailbox import Mailbox
@@ -68,10 +68,8 @@ _SEEN = insert_new_row(seen)
 def _by_age(table: Table) -> Statement:
     """DELETE of at most n rows older than an instant, by the table's own key."""
     key = list(table.primary_key.columns)
-    if len(key) == 1:
-        old = first(select(key[0]).where(table.c.at_ms < bindparam("before")).order_by(table.c.at_ms), "n")
-        return Statement(delete(table).where(key[0].in_(old.scalar_subquery())), "before", "n")
-    return Statement(delete(table).where(table.c.at_ms < bindparam("before")), "before")
+    old = first(select(*key).where(table.c.at_ms < bindparam("before")).order_by(table.c.at_ms), "n")
+    return Statement(delete(table).where(tuple_(*key).in_(old)), "before", "n")
 
 
 _SEEN_GONE = _by_age(seen)
@@ -83,7 +81,7 @@ _DEAD_GONE = _by_age(dead_letter)
 
 @dataclass(frozen=True, slots=True)
 class Pruned:
-    """How many rows went, so that a full step is followed by another."""
+    """How many rows of the table with the most went, so that a full step is followed by another."""
 
     leaving: list[Pending]
     rows: int
@@ -96,12 +94,14 @@ def prune(tx: Tx, batch: Batch, keep: Keep) -> Pruned:
     tx.many(_SEEN, sorted(old))
     if old:
         tx.run(_FORGET_INBOX, tx.list([row[1] for row in old]))
-    tx.run(_SEEN_GONE, now_ms - keep.seen_ms)
-    tx.run(_ALIAS_GONE, now_ms - keep.seen_ms, PRUNE_STEP_ROWS)
-    tx.run(_BARRIER_GONE, now_ms - keep.barrier_ms)
-    tx.run(_WAITING_GONE, now_ms - keep.waiting_ms)
-    tx.run(_DEAD_GONE, now_ms - keep.dead_letters_ms, PRUNE_STEP_ROWS)
-    return Pruned([], len(old))
+    gone = (
+        (_SEEN_GONE, keep.seen_ms),
+        (_ALIAS_GONE, keep.seen_ms),
+        (_BARRIER_GONE, keep.barrier_ms),
+        (_WAITING_GONE, keep.waiting_ms),
+        (_DEAD_GONE, keep.dead_letters_ms),
+    )
+    return Pruned([], max(len(old), *(tx.run(statement, now_ms - kept_ms, PRUNE_STEP_ROWS) for statement, kept_ms in gone)))
 
 
 async def run(mailbox: Mailbox, bus: Bus, keep: Keep, clock: Callable[[], int]) -> None:
