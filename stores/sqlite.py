@@ -6,6 +6,7 @@ whose naps of 100 ms would let four overlapping loops starve a take-over.
 """
 
 import asyncio
+import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -68,6 +69,17 @@ class SqliteFile:
     async def close(self) -> None:
         """Close the connection and end its thread."""
         await self._db.close()
+
+
+def is_at_rest(path: Path) -> bool:
+    """Whether everything stands in the file itself: it has no `-wal`, or an empty one without `-shm`.
+
+    The latter is what a last close leaves that a reader stood in the way of; nobody has the file open then.
+    """
+    try:
+        return os.stat(f"{path}-wal").st_size == 0 and not os.path.exists(f"{path}-shm")
+    except FileNotFoundError:
+        return True
 
 
 def _pragmas(c: sqlite3.Connection, readonly: bool) -> None:

@@ -64,7 +64,7 @@ class Commands(TyperGroup):
         """The real command, imported now. Raises WrongUse for one that comes later."""
         name = args[0]
         if name in LATER or (name in COMMANDS and not _exists(COMMANDS[name][0])):
-            raise WrongUse(f"`{PROGRAM} {name}` comes with a later issue: `{PROGRAM} --help` lists what there is")
+            raise _later(name)
         self.commands = {each: self.get_command(ctx, each) for each in self.list_commands(ctx)}  # a typo is compared with these
         found = super().resolve_command(ctx, args)
         return name, load(name), found[2]
@@ -77,11 +77,17 @@ def load(name: str) -> Any:
     app = typer.Typer(name=name, add_completion=False, no_args_is_help=True, help=line)
     subcommands = getattr(module, "COMMANDS", None)
     if subcommands is None:
+        if not hasattr(module, "command"):
+            raise _later(name)
         app.command(name)(with_options(module.command))
         return get_command(app)
     for sub, function in subcommands.items():
         app.command(sub)(with_options(function))
     return get_group(app)
+
+
+def _later(name: str) -> WrongUse:
+    return WrongUse(f"`{PROGRAM} {name}` comes with a later issue: `{PROGRAM} --help` lists what there is")
 
 
 def root() -> Any:

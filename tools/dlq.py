@@ -16,11 +16,11 @@ from tools.output import Column, Failed, WrongUse, instant, say
 COLUMNS = (
     Column("id", fixed=True),
     Column("service"),
-    Column("at"),
+    Column("at", spare=True),
     Column("where"),
     Column("reason"),
-    Column("detail"),
-    Column("attempts", number=True),
+    Column("detail", spare=True),
+    Column("attempts", number=True, spare=True),
     Column("state"),
 )
 ID = Annotated[str, typer.Argument(help="The dead letter's id.")]

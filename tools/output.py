@@ -40,11 +40,12 @@ class Verbatim(str):
 
 
 class Column(NamedTuple):
-    """One column of a table: the row's field, and whether it is an id (never cut) or a number (to the right)."""
+    """One column of a table: the row's field; an id is never cut, a number stands to the right, a spare one may be left out."""
 
     field: str
     fixed: bool = False
     number: bool = False
+    spare: bool = False
 
 
 Row = Mapping[str, Any]
@@ -197,17 +198,28 @@ def block(fields: Row) -> str:
 
 
 def table(rows: Sequence[Row], columns: Sequence[Column]) -> str:
-    """The rows as a table of the terminal's width, or as blocks where ids leave no room for the rest."""
+    """The rows as a table of the terminal's width. Without room, spare columns go first; then every row becomes a block."""
+    width = _width()
+    kept = list(columns)
+    while _least(rows, kept) > width and any(column.spare for column in kept):
+        kept.remove(next(column for column in reversed(kept) if column.spare))
+    if _least(rows, kept) > width:
+        return "\n".join(block({c.field: row.get(c.field) for c in columns}) for row in rows)
+    if len(kept) < len(columns):
+        say(f"not shown for want of room: {', '.join(c.field.replace('_', ' ') for c in columns if c not in kept)} (--json has everything)")
+    return _rendered([[cell(row.get(column.field)) for column in kept] for row in rows], kept, width)
+
+
+def _least(rows: Sequence[Row], columns: Sequence[Column]) -> int:
+    """How many cells these columns need when those that can give way have done so."""
     from rich.cells import cell_len
 
-    width = _width()
-    cells = [[cell(row.get(column.field)) for column in columns] for row in rows]
-    needed = [max(cell_len(line[n]) for line in cells) for n in range(len(columns))]
-    least = [need if c.fixed or c.number else min(need, FOLDED_MIN_CELLS) for c, need in zip(columns, needed, strict=True)]
-    titles = [max(map(cell_len, c.field.split("_"))) for c in columns]
-    if sum(map(max, least, titles)) + GAP * (len(columns) - 1) > width:
-        return "\n".join(block({c.field: row.get(c.field) for c in columns}) for row in rows)
-    return _rendered(cells, columns, width)
+    total = GAP * (len(columns) - 1)
+    for column in columns:
+        needed = max(cell_len(cell(row.get(column.field))) for row in rows)
+        title = max(map(cell_len, column.field.split("_")))
+        total += max(title, needed if column.fixed or column.number else min(needed, FOLDED_MIN_CELLS))
+    return total
 
 
 def _rendered(cells: Sequence[Sequence[str]], columns: Sequence[Column], width: int) -> str:

@@ -1,9 +1,10 @@
 """How inspectors read: bus and stores opened so that nothing is made, owned or changed, living or stopped (CASES B32).
 
-While a `-wal` stands beside a store it is read with its `-shm` read-only; without one everything is in the file itself, it
-is read as immutable, and the answer counts only if there is still no `-wal` after it.
+While a store is in use it is read with its `-shm` read-only; at rest everything is in the file itself, it is read as
+immutable, and the answer counts only if it is still at rest after it.
 """
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -17,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from bus.connect import connect, sqlite_path
 from bus.errors import BusError
 from stores import engine as stores
+from stores.sqlite import is_at_rest
 from tools.output import WrongUse
 from topics import TOPICS
 
@@ -24,7 +26,8 @@ if TYPE_CHECKING:
     from bus.log import Bus
     from config.settings import Settings
 
-TRIES: Final = 3  # a worker starts or ends just now
+TRIES: Final = 20  # a worker starts or ends just now
+AGAIN_S: Final = 0.01
 LOCK_WAIT_S: Final = 2.0
 
 T = TypeVar("T")
@@ -87,16 +90,17 @@ async def ask(settings: "Settings", service: str, question: Callable[[AsyncConne
     """The answer of a question to a service's store, which may be asked more than once. Raises WrongUse with the remedy."""
     path = store_path(settings, service)
     must_exist(path)
-    for _ in range(TRIES):
-        living = exists(Path(f"{path}-wal"))
+    for left in reversed(range(TRIES)):
+        at_rest = is_at_rest(path)
         try:
-            answer = await _asked(path, "readonly_shm=1" if living else "immutable=1", question)
+            answer = await _asked(path, "immutable=1" if at_rest else "readonly_shm=1", question)
         except DatabaseError as exc:
-            if living or not exists(Path(f"{path}-wal")):
+            if not left:
                 raise WrongUse(_remedy(path, exc)) from exc
         else:
-            if living or not exists(Path(f"{path}-wal")):
+            if not at_rest or is_at_rest(path):
                 return answer
+        await asyncio.sleep(AGAIN_S)
     raise WrongUse(f"the store {path} is being opened and closed just now: try again")
 
 

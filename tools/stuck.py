@@ -18,10 +18,10 @@ COLUMNS = (
     Column("state"),
     Column("reason"),
     Column("tries", number=True),
-    Column("next_try"),
+    Column("next_try", spare=True),
     Column("queued", number=True),
-    Column("since"),
-    Column("actions"),
+    Column("since", spare=True),
+    Column("actions", spare=True),
 )
 QUEUE_SHOWN_MAX = 50
 ID = Annotated[str, typer.Argument(help="The id as `stuck ls` prints it.")]

@@ -12,15 +12,15 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     Column("topic", fixed=True),
-    Column("owner"),
+    Column("owner", spare=True),
     Column("key"),
     Column("partitions", number=True),
     Column("kept"),
-    Column("producers"),
-    Column("consumers"),
+    Column("producers", spare=True),
+    Column("consumers", spare=True),
     Column("records", number=True),
     Column("last_append"),
-    Column("english"),
+    Column("english", spare=True),
 )
 
 

@@ -69,7 +69,7 @@ def step_rows(told: "Story") -> list[dict[str, Any]]:
                 "from": step.sender,
                 "to": step.receiver,
                 "type": step.type,
-                "effect": step.effect + (f" → {', '.join(said)}" if said else ""),
+                "effect": step.effect,
                 "actor": step.actor,
                 "message_id": step.message_id,
                 "causation_id": step.causation,

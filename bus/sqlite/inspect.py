@@ -1,14 +1,15 @@
 """The log for readers without write permission (CASES B32): works while workers run and when they are stopped, leaves nothing behind.
 
-Reading a WAL database wants a `-shm` file. While there is a `-wal`, the file is opened read-only with that `-shm` read-only
+Reading a WAL database wants a `-shm` file. While the log is in use, the file is opened read-only with that `-shm` read-only
 (SQLite builds its index in memory when nobody else has it open), so nothing is made, and no owner or mode is changed.
-Without a `-wal` everything is in the file itself: it is opened as immutable, and an answer counts only if there still
-is no `-wal` after it, for then nobody has written meanwhile.
+At rest (`stores.sqlite.is_at_rest`) everything is in the file itself: it is opened as immutable, and an answer counts only
+if it is at rest after it too, for then nobody has written meanwhile.
 """
 
 import asyncio
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Concatenate, NoReturn, ParamSpec, TypeVar
@@ -17,9 +18,11 @@ from bus.errors import BusAway, BusError
 from bus.log import READ_BYTES_MAX, READ_LIMIT, GroupRow, TopicSpec
 from bus.record import Fence, Outgoing, Record
 from bus.sqlite import lease, read, schema
+from stores.sqlite import is_at_rest
 
 POLL_S = 0.05  # no FIFO is made, so `wait` looks so often
-TRIES = 3  # a worker starts or ends just now
+TRIES = 20  # a worker starts or ends just now
+AGAIN_S = 0.01
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -102,16 +105,17 @@ class ReadOnlyBus:
         return await asyncio.to_thread(self._ask_now, lambda c: work(c, *args, **kwargs))
 
     def _ask_now(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        for _ in range(TRIES):
-            living = os.path.exists(f"{self.path}-wal")
+        for left in reversed(range(TRIES)):
+            at_rest = is_at_rest(self.path)
             try:
-                answer = self._with_connection(work, "readonly_shm=1" if living else "immutable=1")
+                answer = self._with_connection(work, "immutable=1" if at_rest else "readonly_shm=1")
             except sqlite3.DatabaseError as exc:
-                if not living and os.path.exists(f"{self.path}-wal"):
-                    continue
-                raise self._explained(exc) from exc
-            if living or not os.path.exists(f"{self.path}-wal"):
-                return answer
+                if not left:
+                    raise self._explained(exc) from exc
+            else:
+                if not at_rest or is_at_rest(self.path):
+                    return answer
+            time.sleep(AGAIN_S)
         raise BusAway(f"the bus {self.path} is being opened and closed just now: try again")
 
     def _with_connection(self, work: Callable[[sqlite3.Connection], T], how: str) -> T:

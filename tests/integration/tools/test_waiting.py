@@ -118,7 +118,6 @@ def test_a_mended_value_and_key_take_effect_and_who_did_it_is_written_down(folde
     assert at_ms > NOW_MS - 10**12
 
 
-@pytest.mark.xfail(strict=False, reason="the scanner does not pick up outbox rows of others yet")
 async def test_a_running_worker_sends_what_was_redriven(folder: Folder) -> None:
     good = a_register(str(uuid.uuid4()))
     assert good.value is not None

@@ -11,8 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Select, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from stores.runtime import alias
 from tests.integration.tools.conftest import ROOT, Folder, a_register, holding
+from tools.reading import ask, reading_bus
 
 NOBODY = 65_534
 # Everything is imported by a first run; then the process becomes nobody, who may not read this interpreter's own files.
@@ -108,3 +112,50 @@ def test_a_file_that_may_not_be_read_is_wrong_use_with_its_remedy(open_folder: F
     assert done.returncode == 2, done.stderr
     assert "give this user read permission" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_an_empty_wal_that_a_last_close_has_left_hides_nothing(folder: Folder) -> None:
+    which = str(uuid.uuid4())
+    folder.registered(which)
+    for name in ("bus", "users", "accounts"):
+        (folder.path / f"{name}.db-wal").touch()
+    before = listing(folder)
+    assert [state["state"] for state in folder.rows("trace", which)[0]["states"]] == ["AVAILABLE", "CONFIRMED", "AVAILABLE"]
+    assert listing(folder) == before
+
+
+CHURN = """
+import asyncio, sys
+from pathlib import Path
+from bus.connect import connect
+from bus.record import Outgoing
+from stores.engine import Store
+async def once(n):
+    bus = connect(f"sqlite:///{sys.argv[1]}/bus.db")
+    await bus.open()
+    await bus.append([Outgoing("users.commands", b"k", b"%d" % n, (), 1_795_568_361_844)])
+    await bus.close()
+    store = await Store.open("users", f"sqlite:///{sys.argv[1]}/users.db")
+    await store.transaction("operator.commit", lambda tx: tx._c.execute("INSERT INTO alias VALUES(?, 't', ?)", (str(n), n)))
+    await store.close()
+for n in range(40):
+    asyncio.run(once(n))
+"""
+
+
+async def test_a_reader_is_never_torn_or_stale_while_others_open_and_close(folder: Folder) -> None:
+    writer = await asyncio.create_subprocess_exec(sys.executable, "-c", CHURN, str(folder.path), cwd=ROOT)
+    ends, aliases = [0], [0]
+    ended = asyncio.ensure_future(writer.wait())
+    query = select(func.count()).select_from(alias)
+    while not ended.done():
+        async with reading_bus(folder.settings) as bus:
+            ends.append((await bus.ends("users.commands"))[0][1])
+        aliases.append(await ask(folder.settings, "users", lambda c: _scalar(c, query)))
+    assert await ended == 0
+    assert ends == sorted(ends) and aliases == sorted(aliases)
+    assert len(set(ends)) > 3 and len(set(aliases)) > 3
+
+
+async def _scalar(connection: AsyncConnection, query: Select[int]) -> int:
+    return (await connection.execute(query)).scalar_one()

@@ -90,6 +90,12 @@ def test_a_command_whose_module_is_not_there_yet_is_not_listed(monkeypatch: pyte
     assert "comes with a later issue" in capsys.readouterr().err
 
 
+def test_a_module_that_has_no_command_yet_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setitem(cli.COMMANDS, "draft", ("tools.instants", "Not a command."))
+    assert cli.run(["draft"]) == 2
+    assert "comes with a later issue" in capsys.readouterr().err
+
+
 def planted(monkeypatch: pytest.MonkeyPatch, function: Any) -> None:
     monkeypatch.setattr("importlib.import_module", lambda _: SimpleNamespace(command=function))
 

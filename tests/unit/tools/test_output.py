@@ -47,6 +47,16 @@ def test_where_ids_leave_no_room_every_row_is_a_block_of_lines(columns: pytest.M
     assert text.count("english") == 2
 
 
+def test_a_spare_column_is_left_out_where_there_is_no_room_and_that_is_said(
+    columns: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    columns.setenv("COLUMNS", "50")
+    spare = (*COLUMNS[:3], COLUMNS[3]._replace(spare=True))
+    lines = table([a_row(), a_row()], spare).splitlines()
+    assert len(lines) == 3 and all(ID in line for line in lines[1:])
+    assert "not shown for want of room: english" in capsys.readouterr().err
+
+
 def test_a_forced_table_in_a_pipe_is_as_wide_as_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("COLUMNS", raising=False)
     assert len(table([a_row(english="x" * 500)], COLUMNS).splitlines()) == 2
