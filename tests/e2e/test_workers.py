@@ -1,9 +1,12 @@
 """Workers in processes of their own: standby, take-over after kill -9, and a frozen owner that wakes up (CASES B34, D3)."""
 
 import asyncio
+import contextlib
 import signal
 
 from tests.e2e.world import Running, World, base, people
+from tools.check import pictured
+from tools.consistency import broken
 
 
 async def _pair_and_gateway(world: World) -> tuple[Running, Running, str]:
@@ -42,7 +45,8 @@ async def test_a_frozen_owner_that_wakes_up_doubles_nothing(world: World) -> Non
         await crowd.answers(3)
         first.send(signal.SIGSTOP)
         await world.owned_by(second, "accounts", "users")
-        first.send(signal.SIGCONT)
+        with contextlib.suppress(ProcessLookupError):  # ended by the waiter
+            first.send(signal.SIGCONT)
         await crowd.register(5)
         await burst
         await crowd.all_members()
@@ -71,3 +75,32 @@ async def test_a_worker_beside_up_is_standby_and_takes_over(world: World) -> Non
     await world.owned_by(beside, "accounts")
     beside.send(signal.SIGTERM)
     assert await beside.ended() == 0
+
+
+async def test_a_coordinator_that_died_during_try_finds_its_registration_and_ends_it(world: World) -> None:
+    """CASES D3: the participant freezes, the coordinator dies, and stays away for longer than the try deadline."""
+    accounts = await world.start("worker", "accounts")
+    users = await world.start("worker", "users", LENDBUS_TRY_DEADLINE_MS="300")
+    async with people(base(await (await world.start("gateway", "--port", "0", LENDBUS_WAIT_MS="0")).where())) as crowd:
+        await accounts.says("partition taken over")
+        await users.says("partition taken over")
+        accounts.send(signal.SIGSTOP)
+        await crowd.register(3)
+        assert await crowd.states() == ["TRYING"] * 3
+        users.send(signal.SIGKILL)
+        assert await users.ended() == -signal.SIGKILL
+        accounts.send(signal.SIGCONT)
+        await world.start("worker", "users")
+        assert len(await crowd.ends()) == 1, "each by its deadline, or each by its Tried"
+        assert broken(await pictured(world.settings)) == []
+
+
+async def test_a_coordinator_killed_while_it_decides_decides_again(world: World) -> None:
+    await world.start("worker", "accounts")
+    users = await world.start("worker", "users", LENDBUS_FAULT="loop.commit.before:kill:2")
+    async with people(base(await (await world.start("gateway", "--port", "0", LENDBUS_WAIT_MS="0")).where())) as crowd:
+        await crowd.register(1)
+        assert await users.ended() == -signal.SIGKILL
+        await world.start("worker", "users")
+        await crowd.all_members()
+        await world.agrees(crowd)

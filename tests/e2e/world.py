@@ -214,11 +214,27 @@ class People:
 
     async def all_members(self) -> None:
         """Wait until everybody is a member."""
+        assert await self.ends() == {"CONFIRMED"}
 
-        async def states() -> bool:
-            return [await self._state(place) for place in self._places.values()] == ["CONFIRMED"] * len(self._keys)
+    async def states(self) -> list[str]:
+        """How each registration stands, once none is PENDING."""
 
-        await until(states, "everybody is a member")
+        async def seen() -> list[str]:
+            states = [await self._state(place) for place in self._places.values()]
+            return [] if "PENDING" in states else states
+
+        found: list[str] = await until(seen, "every registration has been seen")
+        return found
+
+    async def ends(self) -> set[str]:
+        """Wait until every registration has ended; the ways in which they did."""
+
+        async def ended() -> set[str]:
+            states = [await self._state(place) for place in self._places.values()]
+            return set(states) if len(states) == len(self._keys) and set(states) <= {"CONFIRMED", "CANCELLED"} else set()
+
+        found: set[str] = await until(ended, "every registration has ended")
+        return found
 
     async def _state(self, place: str) -> str:
         try:
