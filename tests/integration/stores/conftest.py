@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from stores import accounts, users
 from stores.engine import Store, sqlite_path
 from stores.migrate import create
 from tests.integration.stores.world import METADATA, World
@@ -25,15 +26,15 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database with the runtime's tables and the boxes, made once: each table costs an fsync."""
+    """A database with the runtime's tables, the boxes and every service's, made once: each table costs an fsync."""
     path = tmp_path_factory.mktemp("template") / "store.db"
-    create(f"sqlite:///{path}", METADATA)
+    create(f"sqlite:///{path}", METADATA, accounts.METADATA, users.METADATA)
     return path
 
 
 @pytest.fixture
 async def store(store_url: str, template: Path) -> AsyncIterator[Store]:
-    """An open store with the runtime's tables and the boxes."""
+    """An open store with every table."""
     shutil.copy(template, sqlite_path(store_url))
     opened = await Store.open("boxes", store_url)
     yield opened
