@@ -108,15 +108,20 @@ class SqliteTx:
 class Store:
     """The open database of one service; `transaction` is the only way to write to it."""
 
-    def __init__(self, service: str, file: SqliteFile) -> None:
+    def __init__(self, service: str, file: SqliteFile, ours: Callable[[int, int], bool] | None = None) -> None:
         self.service = service
+        self._ours = ours
         self._file = file
         self._engine = create_async_engine(f"sqlite+aiosqlite:///{file.path}")
 
     @classmethod
-    async def open(cls, service: str, url: str) -> Self:
-        """Open a service's store by URL; the schema must have been migrated before (`stores.migrate`)."""
-        return cls(service, await SqliteFile.open(sqlite_path(url)))
+    async def open(cls, service: str, url: str, ours: Callable[[int, int], bool] | None = None) -> Self:
+        """Open a service's store by URL; the schema must have been migrated before (`stores.migrate`).
+
+        `ours(pid, start)` knows further processes that may be ended when they stand still with the lock: one that froze
+        inside its take-over is no owner yet.
+        """
+        return cls(service, await SqliteFile.open(sqlite_path(url)), ours)
 
     @property
     def path(self) -> Path:
@@ -131,9 +136,12 @@ class Store:
         return await self._file.run(lambda c: _transaction(c, operation, lambda tx: work(tx, *args, **kwargs), self._stuck))
 
     def _stuck(self, waited_s: float) -> None:
-        """The file is locked: end its holder if that is an owner of this store and frozen inside a transaction (DESIGN 1)."""
+        """The file is locked: end its holder if that is one of ours and frozen inside a transaction (DESIGN 1)."""
         if waited_s >= FROZEN_AFTER_S:
-            end_frozen_holder(self.path, self._has_owned)
+            end_frozen_holder(self.path, self._is_ours)
+
+    def _is_ours(self, pid: int, started: int) -> bool:
+        return self._has_owned(pid, started) or (self._ours is not None and self._ours(pid, started))
 
     def _has_owned(self, pid: int, started: int) -> bool:
         with contextlib.closing(sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro", uri=True, timeout=0)) as c:

@@ -91,6 +91,12 @@ outbox = Table(
     sqlite_autoincrement=True,
 )
 
+stray = Table(
+    "stray",
+    RUNTIME,
+    Column("id", Integer, primary_key=True, autoincrement=False),  # an outbox row that somebody beside the loop has written
+)
+
 timer = Table(
     "timer",
     RUNTIME,

@@ -109,7 +109,7 @@ def redrive(tx: Tx, which: str, *, value: bytes | None, key: bytes | None, heade
         partition if old_key is key is None else None,
     )
     tx.run(_END, attempts + 1, "redriven", new_id, which)
-    (pending,) = outbox.insert(tx, partition, [(which, record)])
+    (pending,) = outbox.insert_stray(tx, partition, [(which, record)])
     return pending
 
 

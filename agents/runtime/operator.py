@@ -106,7 +106,7 @@ def tell(tx: Tx, act: Act, actor: str, message: Message, *, partition: int, mess
     """Say something to an actor in the operator's name; the number of its outbox row."""
     origin = Origin(message_id, actor, act.principal)
     record = encode(message, key=actor, message_id=message_id, origin=origin, now_ms=act.now_ms)
-    (pending,) = outbox.insert(tx, partition, [(actor, record)])
+    (pending,) = outbox.insert_stray(tx, partition, [(actor, record)])
     _note(tx, act, f"tell {message.type}", actor)
     return pending.id
 

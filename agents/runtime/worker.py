@@ -20,7 +20,7 @@ from agents.runtime.ownership import LostEpoch
 from agents.runtime.partition import Terms
 from agents.runtime.service import Service
 from bus.app import make_app
-from bus.connect import connect
+from bus.connect import connect, writers_of
 from bus.errors import LostLease
 from bus.log import TopicSpec
 from config.limits import BATCH_MESSAGES_MAX, START_S_MAX, STOP_S_MAX
@@ -85,7 +85,7 @@ class Worker:
     async def start(self) -> None:
         """Open everything and start the App; returns when it waits for its assignment or has it. Bounded."""
         service, around, opened = self._house.service, self._around, self._open
-        store = await Store.open(service.name, around.store_url)
+        store = await Store.open(service.name, around.store_url, writers_of(around.bus_url))
         opened.push_async_callback(store.close)
         bus = connect(around.bus_url)
         await bus.open()
