@@ -1,9 +1,12 @@
 """From a URL to a bus: the one place that knows which transports there are."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from bus.errors import BusError
 from bus.log import Bus
+from bus.sqlite import lease
 from bus.sqlite.bus import SqliteBus
 from bus.sqlite.inspect import ReadOnlyBus
 
@@ -19,6 +22,11 @@ def connect(url: str, *, readonly: bool = False) -> Bus:
         raise BusError("Kafka comes with the next issue: use a sqlite:///… URL until then")
     path = sqlite_path(url)
     return ReadOnlyBus(path) if readonly else SqliteBus(path)
+
+
+def writers_of(url: str) -> Callable[[int, int], bool]:
+    """Whether the process (pid, start) has opened this bus to write: who stands still with a lock and is one of these may be ended."""
+    return partial(lease.is_writer, sqlite_path(url).absolute())
 
 
 def sqlite_path(url: str) -> Path:

@@ -148,8 +148,7 @@ class LogFile:
 
     def is_ours(self, pid: int, started: int) -> bool:
         """Whether a process has registered in this file; a look of its own, as it is asked from any thread."""
-        with contextlib.closing(sqlite3.connect(f"{self.path.as_uri()}?mode=ro", uri=True, timeout=0)) as c:
-            return lease.is_registered(c, pid, started)
+        return lease.is_writer(self.path, pid, started)
 
     # appending
 

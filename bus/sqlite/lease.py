@@ -4,9 +4,11 @@ The lease runs on the machine's monotonic clock. A dead owner is out at once, a 
 owner on another boot or in another pid namespace only its renewals can be watched.
 """
 
+import contextlib
 import sqlite3
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 from bus.errors import LostLease
@@ -47,6 +49,12 @@ def is_registered(c: sqlite3.Connection, pid: int, started: int) -> bool:
     """Whether this very process of this boot has written itself down."""
     row = c.execute("SELECT 1 FROM process WHERE boot=? AND pid=? AND started=?", (boot_id(), pid, started)).fetchone()
     return row is not None
+
+
+def is_writer(path: Path, pid: int, started: int) -> bool:
+    """The same, asked from any thread, on a connection of its own to the file at an absolute path."""
+    with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=0)) as c:
+        return is_registered(c, pid, started)
 
 
 def look(c: sqlite3.Connection, group: str) -> Lease:

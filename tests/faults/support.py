@@ -1,0 +1,206 @@
+"""A stage or two of the bench service as real processes, with their load and the count at the far end."""
+
+import asyncio
+import contextlib
+import signal
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agents.runtime import operator
+from bus.connect import connect
+from bus.errors import BusAway
+from bus.log import Bus
+from stores.engine import Store
+from tools.bench.load import bus_url
+from tools.bench.service import END, SECOND
+from tools.soak.producer import Producer
+from tools.soak.stage import NAMES, TOPICS, prepare, store_url
+from tools.soak.troupe import Actor, Troupe
+from tools.soak.verdict import FarEnd, left, parked
+from tools.soak.watch import Watch
+
+PATIENCE_S = 40.0
+LOOK_S = 0.02
+
+
+async def until(holds: Callable[[], Any], what: str, *, within_s: float = PATIENCE_S) -> Any:
+    """Wait for a condition, which may be asynchronous; its value. Fails with `what` when the time is over."""
+    deadline_s = time.monotonic() + within_s
+    while True:
+        value = holds()
+        if isinstance(value, Awaitable):
+            value = await value
+        if value:
+            return value
+        assert time.monotonic() < deadline_s, f"not within {within_s} s: {what}"
+        await asyncio.sleep(LOOK_S)
+
+
+@dataclass
+class World:
+    """Two processes a stage: the first one works, the second one waits."""
+
+    folder: Path
+    stages: Sequence[int]
+    bus: Bus
+    troupe: Troupe
+    watch: Watch
+    producer: Producer
+    far: FarEnd = field(default_factory=FarEnd)
+
+    async def start(self, *, standby: bool = True, fault: str = "") -> tuple[Actor, Actor]:
+        """Start everything; the first stage's owner, which meets `fault`, and its standby."""
+        if fault or not standby:
+            owner, waiting = self.troupe.of(1)
+            owner.next_fault = fault
+            self.troupe.start([owner])
+            await until(self._owner, f"process {owner.pid} has the stage")
+            if standby:
+                self.troupe.start([waiting])
+                await self.waits(1, waiting)
+            return owner, waiting
+        self.troupe.start()
+        return (await asyncio.gather(*map(self.pair, self.stages)))[0]
+
+    async def pair(self, stage: int) -> tuple[Actor, Actor]:
+        """A stage's owner, as the bus has it, and its standby, as soon as there are both."""
+        owner: Actor = await until(partial(self._owner, stage), f"stage {stage} has an owner")
+        standby = next(actor for actor in self.troupe.of(stage) if actor is not owner)
+        await self.waits(stage, standby)
+        return owner, standby
+
+    async def _owner(self, stage: int = 1) -> Actor | None:
+        pids = [g.pid for g in await self.groups() if g.group == NAMES[stage] and g.alive]
+        return self.troupe.by_pid(pids[0]) if pids else None
+
+    async def groups(self) -> list[Any]:
+        """The groups of the bus; none while it is locked."""
+        try:
+            return await self.bus.groups()
+        except BusAway:
+            return []
+
+    async def waits(self, stage: int, actor: Actor) -> None:
+        """Until the place's present process is a standby of its stage."""
+
+        async def listed() -> bool:
+            return any(g.group == NAMES[stage] and actor.pid in g.standby for g in await self.groups())
+
+        await until(listed, f"stage {stage}-{actor.number} waits as standby")
+
+    async def owns(self, actor: Actor) -> None:
+        """Until the place's present process owns its stage, in the store too."""
+        await until(lambda: actor.pid and self.watch.owner(actor.stage) == actor.pid, f"stage {actor.stage}-{actor.number} owns it")
+
+    async def arrived(self, count: int) -> None:
+        """Until so many different messages are at the far end."""
+
+        async def there() -> bool:
+            await self.read()
+            return self.far.applied >= count
+
+        await until(there, f"{count} at the far end")
+
+    async def read(self) -> None:
+        """Take what has come to the far end."""
+        topic = END if 2 in self.stages else SECOND
+        with contextlib.suppress(BusAway):
+            while records := await self.bus.read(topic, 0, self.far.offset):
+                self.far.take(records)
+
+    async def ends_well(self) -> None:
+        """Everything that was sent arrives once and in order, every poison is one dead letter, nothing is left to be read or healed."""
+        await self.arrived(self.producer.total)
+        await until(lambda: parked(self.folder) == self.producer.poison, f"dead letters {self.producer.poison}")
+        await until(lambda: not left(self.folder, "suspended") and not left(self.folder, "parked"), "nobody is suspended")
+        await until(self._has_read_all, "lag 0")
+        await self.read()
+        found = (self.far.lost(self.producer.sent), self.far.doubled, self.far.out_of_order)
+        assert found == (0, 0, 0), f"lost, doubled, out of order: {found} {self.far.examples}"
+        for stage in self.stages:
+            assert self.counters(stage) == {a: (n, n - 1) for a, n in self.producer.sent.items() if n}
+        assert self.watch.went_back == 0
+
+    async def _has_read_all(self) -> bool:
+        try:
+            return not any([any((await self.bus.lag(NAMES[s], [TOPICS[s - 1].name])).values()) for s in self.stages])
+        except BusAway:
+            return False
+
+    def counters(self, stage: int = 1) -> dict[str, tuple[int, int]]:
+        """Of each actor of a stage: how many messages it has handled, and the last one's number."""
+        return {actor: (handled, last) for actor, handled, last in self.ask("SELECT id, handled, last FROM counter", stage)}
+
+    def ask(self, question: str, stage: int = 1) -> list[Any]:
+        """One question to a stage's store, or a change by a stranger."""
+        with contextlib.closing(sqlite3.connect(self.folder / f"{NAMES[stage]}.db", isolation_level=None, timeout=10)) as c:
+            return c.execute(question).fetchall()
+
+    async def suspended(self, actor: str, reason: str, queued: int) -> None:
+        """Until the actor is suspended for this reason with so many messages in its queue."""
+        where = f"actor = '{actor}'"
+        await until(lambda: self.ask(f"SELECT count(*) FROM parked WHERE {where}") == [(queued,)], f"{queued} wait for {actor}")
+        assert self.ask(f"SELECT reason FROM suspended WHERE {where}") == [(reason,)]
+
+    async def redrive(self, actor: str) -> None:
+        """An operator redrives a suspended actor."""
+        store = await Store.open(NAMES[1], store_url(self.folder, 1))
+        act = operator.Act("operator:test", "mended", time.time_ns() // 1_000_000)
+        await store.transaction("operator.commit", operator.redrive_actor, act, actor)
+        await store.close()
+
+    def said(self, actor: Actor) -> str:
+        """What a place's processes have logged."""
+        return (self.folder / f"stage{actor.stage}-{actor.number}.log").read_text()
+
+    async def ending(self, actor: Actor, n: int = 0) -> Any:
+        """How the place's process number `n` ended."""
+        await until(lambda: len(actor.endings) > n, f"process {n} of stage {actor.stage}-{actor.number} ends")
+        return actor.endings[n]
+
+
+@asynccontextmanager
+async def a_world(folder: Path, bytecode: Path, *stages: int) -> AsyncIterator[World]:
+    """A prepared folder with a bus; every process that was started is ended with it."""
+    prepare(folder)
+    bus = connect(bus_url(folder))
+    await bus.open()
+    await bus.declare(TOPICS)
+    watch = Watch(folder, bus)
+    world = World(folder, stages or (1,), bus, Troupe(folder, stages or (1,), 2, bytecode), watch, Producer(bus, 1, 400))
+    looking = asyncio.create_task(watch.run())
+    try:
+        yield world
+    finally:
+        looking.cancel()
+        await asyncio.gather(looking, return_exceptions=True)
+        for actor in world.troupe.actors:
+            actor.send(signal.SIGKILL)
+        await world.troupe.end(gracefully=False)
+        await bus.close()
+
+
+@pytest.fixture(scope="session")
+def bytecode(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the processes of this run keep compiled modules, if not beside their sources."""
+    return tmp_path_factory.mktemp("bytecode")
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """A stranger who has begun to write to a database and takes its time."""
+    stranger = sqlite3.connect(path, isolation_level=None)
+    stranger.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    finally:
+        stranger.execute("ROLLBACK")
+        stranger.close()
