@@ -36,10 +36,16 @@ class Memory:
                     self.connection.execute(str(CreateIndex(index).compile(dialect=SQLITE)))
         self.tenure = ownership.take_over(self.tx, 0, now_ms=NOW_MS)
         self.offset = 0
+        self.now_ms = NOW_MS
+
+    def next_offset(self) -> int:
+        """The place of the next record of the log."""
+        self.offset += 1
+        return self.offset - 1
 
     def record(self, actor: str, message: Message, *, sent_ms: int = NOW_MS, message_id: str | None = None) -> Record:
         """The next record of the log."""
-        offset, self.offset = self.offset, self.offset + 1
+        offset = self.next_offset()
         identity = message_id or ids(1, f"memory{offset}/")[0]
         out = encode(message, key=actor, message_id=identity, origin=Origin(identity, actor, "p"), now_ms=sent_ms)
         return Record(self.service.topic, 0, offset, sent_ms, NOW_MS, out.key, out.value, out.headers)
@@ -47,7 +53,7 @@ class Memory:
     def run(self, records: Sequence[Record]) -> Done:
         """One transaction of the loop."""
         self.connection.execute("BEGIN")
-        batch = Batch(self.service, self.tenure, "log-1", NOW_MS, HORIZON_MS)
+        batch = Batch(self.service, self.tenure, "log-1", self.now_ms, HORIZON_MS)
         done = batches.apply(self.tx, batch, batches.decoded(records, self.service.registry), None)
         self.connection.execute("END")
         return done
