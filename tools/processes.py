@@ -49,7 +49,7 @@ def run(settings: Settings, main: Main, *, interrupted: int = 0) -> int:
     gc.set_threshold(GC_OBJECTS, 10, 10)
     logs.configure(level=settings.log_level, format=settings.log_format)
     last_word = _LastWord()
-    with last_word, asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with last_word, asyncio.Runner(loop_factory=loop_factory()) as runner:
         return runner.run(_served(main, settings.stop_timeout_ms / 1000, interrupted, last_word))
 
 
@@ -59,7 +59,8 @@ async def serve_until_stopped() -> int:
     return 0
 
 
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    """uvloop's loop where it is installed, else asyncio's."""
     try:
         import uvloop
     except ImportError:
