@@ -60,6 +60,7 @@ async def serve_until_stopped() -> int:
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    """uvloop where it is installed, else asyncio's own."""
     """uvloop's loop where it is installed, else asyncio's."""
     try:
         import uvloop
