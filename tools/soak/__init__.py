@@ -5,7 +5,6 @@ from typing import Annotated
 import typer
 
 from tools.options import Options
-from tools.output import WrongUse
 
 
 def command(
@@ -19,12 +18,12 @@ def command(
 
     Works in a folder of its own, which stays where it is when the run has found something.
     """
+    settings = options.settings  # says what comes later before anything heavy is imported
     import random
 
     from tools.soak import run, verdict
 
-    if options.settings.bus_kind != "sqlite":
-        raise WrongUse("the soak runs on the embedded bus yet: use --bus sqlite")
+    assert settings.bus_kind == "sqlite", "the command line lets no other pass yet"
     seed = random.SystemRandom().randrange(2**32) if seed is None else seed
     findings = options.run(run.soak(run.Terms(seconds, seed, rate, keep)))
     if options.out.is_table:

@@ -23,6 +23,7 @@ from tools.soak.troupe import Actor, Troupe
 from tools.soak.watch import Watch
 
 READY_S_MAX: Final = 20.0  # a process that was started waits as standby by then
+SLOW: Final = ("takeover.", "bus.")  # a standby that meets its fault before it has taken over
 FROZEN_LOOK_S: Final = 0.1
 LEFT_FROZEN_S: Final = 6.0  # a process that stands still at a fault point is woken after this, if nobody has ended it
 
@@ -48,6 +49,7 @@ class Deeds:
     watch: Watch
     actors: list[str]
     done: collections.Counter[str] = field(default_factory=collections.Counter)
+    points: collections.Counter[str] = field(default_factory=collections.Counter)  # where processes stood still
     falls: list[Fall] = field(default_factory=list)
     _side: set[asyncio.Task[Any]] = field(default_factory=set)
 
@@ -68,6 +70,7 @@ class Deeds:
                 if actor.pid not in since_s:
                     since_s[actor.pid] = now_s
                     self.done["frozen at a point"] += 1
+                    self.points[actor.fault.rpartition(":")[0]] += 1
                 elif now_s - since_s[actor.pid] > LEFT_FROZEN_S:
                     actor.send(signal.SIGCONT)
                     del since_s[actor.pid]
@@ -190,7 +193,9 @@ class Deeds:
 
     async def _note_fall(self, kind: str, actor: Actor, within_s: float = math.inf) -> None:
         """Only where another process waits is there a take-over to be timed."""
-        waiting = [a for a in self.troupe.of(actor.stage) if a is not actor and a.pid and not a.is_frozen() and not a.fault]
+        waiting = [
+            a for a in self.troupe.of(actor.stage) if a is not actor and a.pid and not a.is_frozen() and not a.fault.startswith(SLOW)
+        ]
         if not waiting or not actor.pid or self.watch.owner(actor.stage) != actor.pid or actor.is_frozen():
             return
         standbys = await self._standbys(actor.stage)

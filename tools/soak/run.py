@@ -154,6 +154,7 @@ class Soak:
                     "stopped uncleanly": unclean,
                     "starts": sum(a.starts for a in self.troupe.actors),
                 },
+                "points": dict(sorted((self.deeds.points + verdict.struck(endings)).items())),
                 "takeover": verdict.takeovers(self.deeds.falls, self.watch.owners),
                 "outbox_age_ms_max": self.watch.outbox_age_ms,
                 "wal_bytes_max": dict(sorted(self.watch.wal_bytes.items())),

@@ -16,6 +16,7 @@ from bus.record import Record
 from tools.output import Output
 from tools.soak.deeds import Fall
 from tools.soak.stage import NAMES
+from tools.soak.troupe import Ending
 from tools.soak.watch import Change
 
 SHOWN_MAX: Final = 20
@@ -100,6 +101,12 @@ def _rows(folder: Path, name: str, question: str) -> list[Any]:
         return connection.execute(question).fetchall()
     finally:
         connection.close()
+
+
+def struck(endings: Iterable[Ending]) -> collections.Counter[str]:
+    """The fault points at which processes killed themselves or raised."""
+    raised = [e for e in endings if e.at_fault or (e.code > 0 and ":raise" in e.fault)]
+    return collections.Counter(e.fault.rpartition(":")[0] for e in raised)
 
 
 def takeovers(falls: Sequence[Fall], owners: Mapping[int, Sequence[Change]]) -> dict[str, dict[str, float]]:
