@@ -64,6 +64,8 @@ class SqliteFile:
             return cast(T, await asyncio.shield(unit))
         except asyncio.CancelledError:
             await asyncio.wait([unit])
+            if not unit.cancelled():
+                unit.exception()  # seen: nobody asks for it any more
             raise
 
     async def close(self) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import signal
 import sqlite3
 import time
@@ -191,7 +192,8 @@ async def a_world(folder: Path, bytecode: Path, *stages: int) -> AsyncIterator[W
 @pytest.fixture(scope="session")
 def bytecode(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the processes of this run keep compiled modules, if not beside their sources."""
-    return tmp_path_factory.mktemp("bytecode")
+    base = tmp_path_factory.getbasetemp()
+    return (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "bytecode"  # one for all workers of the run
 
 
 @contextmanager
