@@ -1,8 +1,10 @@
 """Real processes and what they are fed: duplicates, poison, behaviours that raise, rows no database takes; full disk, locked files."""
 
 import asyncio
+import contextlib
 import resource
 import signal
+import sqlite3
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -144,3 +146,21 @@ async def test_a_stranger_who_locks_a_file_for_three_leases_ends_nobody_and_work
     await loading
     await world.ends_well()
     assert not owner.endings and not standby.endings
+
+
+async def test_a_vacuum_and_a_checkpoint_by_hand_under_load_disturb_nobody(world: World) -> None:
+    owner, standby = await world.start()
+    loading = asyncio.create_task(world.producer.run(1.5))
+    for count, statement in ((100, "VACUUM"), (200, "PRAGMA wal_checkpoint(TRUNCATE)")):
+        await world.arrived(count)
+        for name in ("bus.db", "first.db"):
+            await asyncio.to_thread(by_hand, world.folder / name, statement)
+    await loading
+    await world.ends_well()
+    assert not owner.endings and not standby.endings
+
+
+def by_hand(path: Path, statement: str) -> None:
+    """What a person types into sqlite3, until it is done."""
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None, timeout=HELD_S)) as stranger:
+        stranger.execute(statement).fetchall()
