@@ -1,6 +1,7 @@
 """`lendbus bench …`: figures with their conditions, compared with a floor or a peer in the same run, against their bars."""
 
 import asyncio
+import gc
 import logging
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,7 +19,7 @@ COLUMNS = (Column("figure", fixed=True), Column("value", number=True), Column("b
 
 def loop(
     options: Options,
-    messages: Annotated[int, typer.Option("--messages", min=1_000, max=1_000_000, help="How many go through.")] = 20_000,
+    messages: Annotated[int, typer.Option("--messages", min=1_000, max=1_000_000, help="How many go through.")] = 40_000,
     rounds: Annotated[int, typer.Option("--rounds", min=1, max=25, help="Both sides in turn, so often; medians.")] = 5,
 ) -> int:
     """Messages a second through decode, inbox, load, behave, save, outbox, relay, delete; beside it the same SQL by raw sqlite3."""
@@ -53,15 +54,16 @@ def all_(options: Options) -> int:
     from tools.bench import loop as loops
     from tools.bench import takeover as takeovers
 
-    return _show(options, [loops.run(20_000, 5), hops.run(400), takeovers.run(5)])
+    return _show(options, [loops.run(40_000, 5), hops.run(400), takeovers.run(5)])
 
 
 def _show(options: Options, benches: "list[Coroutine[Any, Any, Report]]") -> int:
     """Run and print each; 1 when a bar was missed."""
     import structlog
 
-    from tools.processes import loop_factory
+    from tools.processes import GC_OBJECTS, loop_factory
 
+    gc.set_threshold(GC_OBJECTS, 10, 10)  # as every serving process does
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     if options.settings.bus_kind != "sqlite":
         raise WrongUse("benches run on the embedded bus yet: use --bus sqlite")

@@ -18,6 +18,7 @@ from tools.bench.report import Report, conditions
 from tools.bench.service import SECOND, TOPICS, house
 
 BATCHES = (64, 500)
+WARM_UP = 1_000
 RATIO_BAR = 0.60
 BARE_BAR = 10_000  # msg/s at 64; a bare side slower than this does not count
 
@@ -25,6 +26,8 @@ BARE_BAR = 10_000  # msg/s at 64; a bare side slower than this does not count
 async def run(count: int, rounds: int) -> Report:
     """Both sides, `rounds` times each in turn, at each batch size; medians."""
     report = Report("loop", {**conditions(), "messages": count, "value_bytes": 191, "rounds": rounds, "actors": count // 10})
+    with tempfile.TemporaryDirectory(prefix="lendbus-bench-") as name:
+        await _round(Path(name), WARM_UP, BATCHES[0])  # imports and caches
     for batch in BATCHES:
         ours, bare = [], []
         for _ in range(rounds):
