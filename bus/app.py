@@ -1,6 +1,6 @@
 """The Faust App of a group, with the settings that were found by experiment (FAUST 1) and the seam for the store's positions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib import metadata
 from typing import Protocol
 
@@ -57,7 +57,7 @@ class NoTables(TableManager):
         return False
 
 
-def make_app(group: str, url: str, positions: Positions, *, topics: Sequence[str] = (), standby_ok: bool = True) -> faust.App:
+def make_app(group: str, url: str, positions: Positions, *, standby_ok: bool = True) -> faust.App:
     """The App of a group; its agents take runs: `event.value` is a `list[Record]`, `event.ack()` lets the group's offset follow.
 
     `start` returns at once; the group is ours when `positions.assigned` is called. With `standby_ok` that may take until another

@@ -54,6 +54,7 @@ seen = Table(
     Column("offset", BigInteger, nullable=False),
     Column("at_ms", BigInteger, nullable=False),
     Index("seen_by_age", "at_ms"),
+    Index("seen_by_message", "message_id"),
     sqlite_with_rowid=False,
 )
 

@@ -94,7 +94,7 @@ class Worker:
         await bus.declare_group(service.name, [service.topic])
         mailbox = self.mailbox = Mailbox(service, store, bus, Terms(around.keep.inbox_ms, around.batch_max, around.clock))
         opened.push_async_callback(mailbox.close)
-        app = self._app = make_app(service.name, around.bus_url, mailbox, topics=[service.topic])
+        app = self._app = make_app(service.name, around.bus_url, mailbox)
         self._house.listen(app, mailbox)
         opened.push_async_callback(self._stop_app, app)
         opened.push_async_callback(mailbox.pause, STOP_S_MAX / 2)

@@ -58,7 +58,7 @@ async def main(url: str, group: str, source: str, destination: str, path: str) -
     store = Store(path)
     bus = connect(url)
     await bus.open()
-    app = make_app(group, url, store, topics=[source])
+    app = make_app(group, url, store)
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
 

@@ -170,7 +170,7 @@ async def test_a_stopped_members_fence_appends_nothing_more(bus_url: str, bus: B
 
 async def test_a_full_agent_holds_up_the_fetching_and_no_other_agent(bus_url: str, bus: Bus) -> None:
     await bus.declare([TopicSpec("t"), TopicSpec("u")])
-    app = make_app("g", bus_url, Remembered(), topics=["t", "u"])
+    app = make_app("g", bus_url, Remembered())
     gate, seen = asyncio.Event(), {"t": 0, "u": 0}
 
     def agent(name: str) -> None:

@@ -81,7 +81,7 @@ class Reader:
 
     def __init__(self, url: str, group: str, topic: str, *, positions: Remembered | None = None, acks: bool = True, **options: Any) -> None:
         self.positions = positions or Remembered()
-        self.app: faust.App = make_app(group, url, self.positions, topics=[topic], **options)
+        self.app: faust.App = make_app(group, url, self.positions, **options)
         self.events: list[Any] = []
         channel = self.app.topic(topic, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
 

@@ -166,6 +166,7 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index("seen_by_age", "seen", ["at_ms"], unique=False)
+    op.create_index("seen_by_message", "seen", ["message_id"], unique=False)
     op.create_table("stray", sa.Column("id", sa.Integer(), autoincrement=False, nullable=False), sa.PrimaryKeyConstraint("id"))
     op.create_table(
         "suspended",

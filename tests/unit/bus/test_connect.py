@@ -46,7 +46,7 @@ def test_the_project_pins_what_the_transports_override() -> None:
 
 
 async def test_an_app_has_the_settings_that_keep_every_record(tmp_path: Path) -> None:
-    app = make_app("g", f"sqlite:///{tmp_path}/a folder, with; signs?/bus.db", Remembered(), topics=["t"])
+    app = make_app("g", f"sqlite:///{tmp_path}/a folder, with; signs?/bus.db", Remembered())
     settings = app.conf
     assert settings.id == "g"
     assert not settings.web_enabled and not settings.stream_wait_empty and not settings.topic_allow_declare
