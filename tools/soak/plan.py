@@ -11,15 +11,15 @@ TROUBLE_S: Final = (0.5, 4.0)
 
 # Where the two stages pass often enough for a fault to be met, and within how many passes it strikes.
 POINTS: Final = {
-    "loop.commit": 60,
-    "loop.ack": 60,
+    "loop.commit": 20,
+    "loop.ack": 20,
     "takeover.commit": 1,
     "takeover.resend": 1,
-    "relay.append": 60,
+    "relay.append": 20,
     "relay.commit": 5,
     "timers.commit": 4,
     "heal.commit": 2,
-    "bus.append": 80,
+    "bus.append": 25,
     "bus.offsets": 3,
     "bus.acquire": 1,
     "bus.renew": 6,
