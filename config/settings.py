@@ -77,6 +77,7 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", min_length=1, description="address that the gateway listens on; loopback unless you say otherwise")
     port: int = Field(8080, ge=0, le=65535, description="port of the gateway; 0 takes a free one")
+    metrics_port: int | None = Field(None, ge=0, le=65535, description="port of /metrics on loopback, one a process; none when not set")
     wait_ms: int = Field(2_000, ge=0, le=MINUTE_MS, description="how long a request waits for its end before it is answered 202, ms")
     body_max_bytes: int = Field(64 * 1024, ge=1024, le=512 * 1024, description="longest body of a request, bytes")
 

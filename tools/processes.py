@@ -17,6 +17,7 @@ from typing import Any, Final, Self
 from config import faults, logs
 from config.settings import Settings
 from tools.crew import Crew, PartEnded
+from tools.metrics_port import serving_metrics
 from tools.output import WrongUse, flush
 from tools.watchdog import Watchdog
 
@@ -49,7 +50,7 @@ def run(settings: Settings, main: Main, *, interrupted: int = 0) -> int:
     gc.set_threshold(GC_OBJECTS, 10, 10)
     logs.configure(level=settings.log_level, format=settings.log_format)
     last_word = _LastWord()
-    with last_word, asyncio.Runner(loop_factory=loop_factory()) as runner:
+    with serving_metrics(settings.metrics_port), last_word, asyncio.Runner(loop_factory=loop_factory()) as runner:
         return runner.run(_served(main, settings.stop_timeout_ms / 1000, interrupted, last_word))
 
 

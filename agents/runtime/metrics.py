@@ -15,4 +15,5 @@ BATCH_SECONDS = Histogram(
     buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 2, 10),
 )
 OUTBOX_WAITING = Gauge("lendbus_outbox_waiting", "Rows that wait to leave, in memory", ["service"])
+OUTBOX_OLDEST = Gauge("lendbus_outbox_oldest_seconds", "Age of the oldest row that waits to leave", ["service"])
 OWNED = Gauge("lendbus_partitions_owned", "Partitions that this process owns", ["service"])
