@@ -92,12 +92,11 @@ class Relay:
                 continue
             self._kick.clear()
             while self._waiting:
-                self._gauge()
                 batch = [self._waiting.popleft() for _ in range(min(RELAY_BATCH_MAX, len(self._waiting)))]
                 await self._deliver(batch)
                 if len(self._waiting) <= RELAY_QUEUE_MAX // 2:
                     self._room.set()
-            self._gauge()
+            self._gauge(())
             self._idle.set()
 
     async def drain(self, within_s: float) -> bool:
@@ -130,13 +129,13 @@ class Relay:
         else:
             self._sent += [row.id for row in rows]
 
-    def _gauge(self) -> None:
-        age_ms = self._clock() - self._waiting[0].record.timestamp_ms if self._waiting else 0
-        metrics.OUTBOX_WAITING.labels(self._store.service).set(len(self._waiting))
+    def _gauge(self, leaving: Sequence[Pending]) -> None:
+        age_ms = self._clock() - leaving[0].record.timestamp_ms if leaving else 0
+        metrics.OUTBOX_WAITING.labels(self._store.service).set(len(self._waiting) + len(leaving))
         metrics.OUTBOX_OLDEST.labels(self._store.service).set(age_ms / 1000)
 
     async def _append(self, rows: Sequence[Pending]) -> None:
-        self._gauge()
+        self._gauge(rows)
         with faults.around("relay.append"):
             await self._bus.append([row.record for row in rows], fence=self._fence)
 
