@@ -1,6 +1,7 @@
 """Actors are typed rows: what is saved is loaded, a stale version writes nothing, and questions are answered in pages."""
 
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 from typing import TypeVar
 
@@ -12,7 +13,8 @@ from agents.users.model import Member, MemberStatus, Registration, Status
 from stores import accounts, users
 from stores.accounts import ACCOUNTS
 from stores.actors import ActorStore, Change
-from stores.engine import RowRejected, StaleVersion, Store, sqlite_path
+from stores.engine import Row, RowRejected, SqliteTx, StaleVersion, Store, Tx, sqlite_path
+from stores.statement import Statement
 from stores.users import REGISTRATIONS
 from tests.integration.stores.world import ids
 
@@ -60,6 +62,24 @@ async def test_each_change_is_a_version_and_a_deleted_actor_is_nothing(store: St
     assert await load(store, ACCOUNTS, A) == {A: (opened, 2)}
     await save(store, ACCOUNTS, Change(A, 2, None))
     assert await load(store, ACCOUNTS, A) == {}
+
+
+async def test_rows_are_written_in_key_order_so_that_two_batches_never_wait_for_each_other(store: Store) -> None:
+    def in_order(tx: Tx) -> list[str]:
+        written: list[str] = []
+
+        class Watched(SqliteTx):
+            def many(self, statement: Statement, rows: Sequence[Row]) -> int:
+                written.extend(row[-2] if "of_key" in statement.binds else row[0] for row in rows)
+                return super().many(statement, rows)
+
+        assert isinstance(tx, SqliteTx)
+        watched = Watched(tx._c)
+        ACCOUNTS.save(watched, [Change(key, None, SPECIMEN) for key in (C, A, B)])
+        ACCOUNTS.save(watched, [Change(key, 1, SPECIMEN) for key in (B, C, A)])
+        return written
+
+    assert await store.transaction("loop.commit", in_order) == [A, B, C, A, B, C]
 
 
 async def test_an_actor_that_was_nothing_and_is_nothing_costs_no_row(store: Store) -> None:

@@ -251,6 +251,15 @@ async def test_a_record_beyond_the_position_is_run_however_old(world: World) -> 
     assert done.dead == [] and await world.box("a") == Box("a", 3, "x x ")
 
 
+async def test_an_old_record_of_another_log_is_run(world: World) -> None:
+    await world.run(*(world.record("a", Do(number=1)) for _ in range(5)))
+    world.offset, world.incarnation = 0, "log-2"
+    old = world.record("a", Do(number=10))
+    world.now_ms += HORIZON_MS + 1
+    done = await world.run(old)
+    assert done.dead == [] and done.handled == 1
+
+
 async def test_a_record_within_the_horizon_is_answered_by_the_inbox_and_not_refused(world: World) -> None:
     old = world.record("a", Do(number=1))
     await world.run(old, world.record("a"))

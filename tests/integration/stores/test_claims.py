@@ -36,6 +36,12 @@ async def test_who_loses_one_value_takes_none_of_the_others(world: World) -> Non
     assert await world.rows(claim) == [("tag:t", "a"), ("tag:u", "c")]
 
 
+async def test_a_behaviour_that_does_not_mind_a_lost_value_does_not_take_it_away(world: World) -> None:
+    await world.tell("a", what="hold", tags=("t",))
+    await world.tell("b", what="add", tags=("t", "u"))
+    assert await world.rows(claim) == [("tag:t", "a"), ("tag:u", "b")]
+
+
 async def test_a_cancel_two_tries_for_what_it_frees_and_a_refused_try_in_one_batch(world: World) -> None:
     """CASES D9: each claim ends with whom it belongs to."""
     await world.run(
