@@ -31,6 +31,6 @@ clean:
 .venv/installed: requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Lendbus needs Python 3.11 or newer: install one, or name it with make PYTHON=/path/to/python3" >&2; exit 2; }
 	@$(PYTHON) -m venv .venv || { echo "this Python cannot make a virtual environment: install its venv package (python3-venv on Debian)" >&2; exit 2; }
-	.venv/bin/python -m pip install --quiet --no-compile --require-hashes -r requirements.lock
-	.venv/bin/python -m pip install --quiet --no-compile --no-deps --no-build-isolation --editable .
+	.venv/bin/python -m pip install --quiet --require-hashes --no-deps -r requirements.lock
+	.venv/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
