@@ -200,4 +200,6 @@ class Deeds:
             return
         standbys = await self._standbys(actor.stage)
         if any(a.pid in standbys for a in waiting):
+            if any(a.is_frozen() for a in self.troupe.actors):
+                kind += " beside a frozen process"  # which may hold the bus until it is ended
             self.falls.append(Fall(kind, actor.stage, time.monotonic(), self.watch.owners[actor.stage][-1].epoch, within_s))
