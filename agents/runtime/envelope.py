@@ -28,7 +28,8 @@ CONTENT_MAC = "content-mac"
 _OURS = frozenset((MESSAGE_ID, TYPE, VERSION, TRACE, CAUSATION, PRINCIPAL, REPLY_TO, TIME, CONTENT_MAC))
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII)
 _PLAIN = re.compile(rb"[!-~]{1,200}")
-_NUL = rb"\u0000"
+_SUSPICIOUS = re.compile(rb"\\u0000|\d{19}")  # a NUL, or digits enough for more than 64 bits
+_INT64 = range(-(2**63), 2**63)
 
 Registry = Mapping[str, type[Message]]
 
@@ -130,16 +131,18 @@ def _body(value: bytes | None, kind: type[Message]) -> Message:
         raise Undecodable("bad_schema", _without_values(exc)) from None
     except (ValueError, RecursionError) as exc:
         raise Undecodable("bad_json", type(exc).__name__) from None
-    if _NUL in value and not _storable(message.model_dump()):
-        raise Undecodable("unstorable", "a text holds NUL: no database can keep it")
+    if _SUSPICIOUS.search(value) and not _storable(message.model_dump()):
+        raise Undecodable("unstorable", "a text holds NUL, or a number has more than 64 bits: no database can keep it")
     return message
 
 
 def _storable(value: object) -> bool:
-    """Whether every text in it fits a column (DESIGN 1, loop step 1); lone surrogates are no JSON, so there are none."""
+    """Whether every text and number in it fits a column (DESIGN 1, loop step 1); lone surrogates are no JSON, so there are none."""
     match value:
         case str():
             return "\0" not in value
+        case int():
+            return value in _INT64
         case dict():
             return all(_storable(each) for pair in value.items() for each in pair)
         case list() | tuple():

@@ -210,3 +210,8 @@ def test_a_message_at_the_limit_travels() -> None:
     sent = encode(Pay(id="x", note="n" * (MESSAGE_BYTES_MAX - frame)), key="a", message_id=ID, origin=ORIGIN, now_ms=0)
     assert sent.value is not None and len(sent.value) == MESSAGE_BYTES_MAX
     assert decode(arrived(sent), REGISTRY).actor == "a"
+
+
+@pytest.mark.parametrize("amount", [2**63, -(2**63) - 1, 18_446_744_073_709_551_617])
+def test_a_whole_number_that_no_database_holds_is_a_dead_letter(amount: int) -> None:
+    assert refused(record(b'{"id":"x","amount_fen":%d}' % amount)).reason == "unstorable"
