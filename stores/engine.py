@@ -42,6 +42,10 @@ class RowRejected(Exception):
     """The database refuses a row of this transaction for what it holds; nothing was written."""
 
 
+class WrongSchema(Exception):
+    """The database does not know a table or a column of ours: it was not migrated, or it is not ours. No waiting mends it."""
+
+
 class StaleVersion(Exception):
     """A row was changed by somebody else since it was loaded; nothing was written."""
 
@@ -164,6 +168,8 @@ def _transaction(c: sqlite3.Connection, operation: str, work: Callable[[Tx], T],
     except Locked as exc:
         raise StoreAway(str(exc)) from exc
     except sqlite3.OperationalError as exc:
+        if exc.sqlite_errorcode & 0xFF == sqlite3.SQLITE_ERROR:  # waiting would leave the service deaf: nobody mends a schema meanwhile
+            raise WrongSchema(f"the store has not the schema of this version: {exc}") from exc
         raise StoreAway(f"the database does not answer: {exc}") from exc
     except sqlite3.ProgrammingError as exc:
         kind = RowRejected if "binding" in str(exc) else StoreAway  # the other one is a closed database
