@@ -5,8 +5,9 @@
 """
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
+from operator import itemgetter
 
 Headers = tuple[tuple[str, bytes | None], ...]  # a list, not a dictionary: order, repeats and nulls are kept
 
@@ -38,22 +39,18 @@ def unpack_headers(blob: bytes | None) -> Headers:
     if not blob:
         return ()
     if blob[0] == 0:
-        count, null, at = blob[1], NULL_SHORT, 2
-        lengths = blob[2 : 2 + count]
-        sizes: Sequence[int] = blob[2 + count : 2 + 2 * count]
-        at += 2 * count
-        names_end = at + sum(lengths)
-        names = _names(lengths, blob[at:names_end])
-    else:
-        (count,) = struct.unpack_from("<I", blob, 1)
-        numbers = struct.unpack_from(f"<{2 * count}I", blob, 5)
-        sizes, null, at = numbers[count:], NULL_LONG, 5 + 8 * count
-        names_end = at + sum(numbers[:count])
-        names = _split(numbers[:count], blob[at:names_end])
+        count = blob[1]
+        at = 2 + 2 * count
+        names, values = _places(blob[2 : 2 + count], blob[2 + count : at], blob[at : at + sum(blob[2 : 2 + count])])
+        return tuple(zip(names, values(blob), strict=True))
+    (count,) = struct.unpack_from("<I", blob, 1)
+    numbers = struct.unpack_from(f"<{2 * count}I", blob, 5)
+    at = 5 + 8 * count
+    names_end = at + sum(numbers[:count])
     headers: list[tuple[str, bytes | None]] = []
-    at = names_end
-    for name, size in zip(names, sizes, strict=True):
-        if size == null:
+    names, at = _split(numbers[:count], blob[at:names_end]), names_end
+    for name, size in zip(names, numbers[count:], strict=True):
+        if size == NULL_LONG:
             headers.append((name, None))
         else:
             headers.append((name, blob[at : at + size]))
@@ -73,9 +70,14 @@ def _encoded(name: str) -> bytes:
     return name.encode(ENCODING, ERRORS)
 
 
-@lru_cache(maxsize=256)
-def _names(lengths: bytes, joined: bytes) -> tuple[str, ...]:
-    return _split(lengths, joined)
+@lru_cache(maxsize=1024)  # a topic's records have the same names and mostly the same lengths: one look-up, one call in C
+def _places(lengths: bytes, sizes: bytes, joined: bytes) -> tuple[tuple[str, ...], Callable[[bytes], tuple[bytes | None, ...]]]:
+    """The names, and how the values are cut out of a blob of this shape."""
+    at = 2 + 2 * len(lengths) + len(joined)
+    cuts = [None if size == NULL_SHORT else slice(at, at := at + size) for size in sizes]
+    if None not in cuts and len(cuts) > 1:
+        return _split(lengths, joined), itemgetter(*cuts)
+    return _split(lengths, joined), lambda blob: tuple(None if cut is None else blob[cut] for cut in cuts)
 
 
 def _split(lengths: Sequence[int], joined: bytes) -> tuple[str, ...]:

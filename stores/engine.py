@@ -94,13 +94,13 @@ class SqliteTx:
 
     def many(self, statement: Statement, rows: Sequence[Row]) -> int:
         """Execute for every row, in one call; how many rows all of them changed."""
-        return self._c.executemany(statement.sqlite, rows).rowcount if rows else 0
+        return statement.for_rows(self._c, rows) if rows else 0
 
     def numbered(self, statement: Statement, rows: Sequence[Row]) -> Sequence[int]:
         """Insert every row; the numbers that the database gave them, in order."""
         if not rows:
             return range(0)
-        self._c.executemany(statement.sqlite, rows)
+        statement.for_rows(self._c, rows)
         (last,) = self._c.execute("SELECT last_insert_rowid()").fetchone()  # ours alone, so the numbers have no holes
         return range(last - len(rows) + 1, last + 1)
 

@@ -7,18 +7,22 @@ whose naps of 100 ms would let four overlapping loops starve a take-over.
 
 import asyncio
 import os
+import re
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
-from typing import Concatenate, ParamSpec, Self, TypeVar, cast
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar, cast
 
 import aiosqlite
 
 from config import faults
 
 LOCK_WAIT_S = 30.0  # how long a write waits for the file's lock before it says Locked
+ROWS_A_STATEMENT = (64, 8)  # how many rows one statement takes at once; what is left goes one by one
+_VALUES = re.compile(r"(.*\bVALUES ?)(\([?, ]+\))(.*)", re.DOTALL)
 LOCK_POLL_S = 0.001
 LOCK_PATIENT_S = 1.0  # after this long a waiter looks less often
 LOCK_POLL_PATIENT_S = 0.005
@@ -144,3 +148,26 @@ def immediate(
         if c.in_transaction:
             c.execute("ROLLBACK")
         raise
+
+
+def execute_rows(c: sqlite3.Connection, one: str, several: Callable[[int], str], rows: Sequence[tuple[Any, ...]]) -> int:
+    """Execute for every row, in order, many rows a statement; how many rows all of them changed.
+
+    `several(n)` is the statement for n rows. `executemany` takes Python's lock anew for each row and waits for every other
+    thread to give it up: beside a busy thread 500 rows took 25 times as long (measured).
+    """
+    changed = done = 0
+    for count in ROWS_A_STATEMENT:
+        while len(rows) - done >= count:
+            changed += c.execute(several(count), [value for row in rows[done : done + count] for value in row]).rowcount
+            done += count
+    return changed + (c.executemany(one, rows[done:]).rowcount if done < len(rows) else 0)
+
+
+@lru_cache(maxsize=512)
+def insert_of(one: str, count: int) -> str:
+    """The INSERT of `count` rows that follows from the INSERT of one."""
+    found = _VALUES.fullmatch(one)
+    assert found, f"no INSERT of one row: {one}"
+    head, row, tail = found.groups()
+    return f"{head}{', '.join([row] * count)}{tail}"

@@ -1,5 +1,8 @@
 """Core statements compiled once a dialect, with positional binds in a known order, for the hot path (DESIGN 5)."""
 
+import sqlite3
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
 from typing import Any
 
 from sqlalchemy import ColumnElement, Integer, Select, Table, bindparam, delete, insert, literal_column, update
@@ -8,7 +11,10 @@ from sqlalchemy.dialects.sqlite.aiosqlite import dialect as sqlite_dialect
 from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql import ClauseElement
+from sqlalchemy.sql.dml import Insert
 from sqlalchemy.types import ARRAY, NullType
+
+from stores.sqlite import execute_rows, insert_of
 
 SQLITE: Dialect = sqlite_dialect()
 POSTGRESQL: Dialect = asyncpg_dialect()  # type: ignore[no-untyped-call]
@@ -17,13 +23,20 @@ POSTGRESQL: Dialect = asyncpg_dialect()  # type: ignore[no-untyped-call]
 class Statement:
     """One statement, defined as Core, run as a compiled string; `binds` is the order of its positional values."""
 
-    __slots__ = ("binds", "core", "sqlite", "suffix")
+    __slots__ = ("_several", "binds", "core", "sqlite", "suffix")
 
-    def __init__(self, core: ClauseElement, *binds: str, suffix: str = "") -> None:
+    def __init__(self, core: ClauseElement, *binds: str, suffix: str = "", several: Callable[[int], str] | None = None) -> None:
         self.core = core
         self.binds = binds
         self.suffix = suffix
         self.sqlite = self.sql(SQLITE)
+        self._several = lru_cache(several) if several else partial(insert_of, self.sqlite) if isinstance(core, Insert) else None
+
+    def for_rows(self, c: sqlite3.Connection, rows: Sequence[tuple[Any, ...]]) -> int:
+        """Execute for every row on SQLite, many rows a statement where this is one that can; how many rows all of them changed."""
+        if self._several is None:
+            return c.executemany(self.sqlite, rows).rowcount
+        return execute_rows(c, self.sqlite, self._several, rows)
 
     def sql(self, dialect: Dialect) -> str:
         """The SQL text for a dialect; asserts that its binds come in the declared order."""
@@ -81,7 +94,17 @@ def update_version(table: Table) -> Statement:
     (key,) = table.primary_key.columns
     names = [c.name for c in table.columns if not c.primary_key]
     core = update(table).where(key == bindparam("of_key"), table.c.version == bindparam("of_version"))
-    return Statement(core.values({n: bindparam(f"new_{n}") for n in names}), *(f"new_{n}" for n in names), "of_key", "of_version")
+    quoted = SQLITE.identifier_preparer.quote
+    changes = ", ".join(f"{quoted(name)} = new.column{n}" for n, name in enumerate(names, 1))
+    which = f"{quoted(table.name)}.{quoted(key.name)} = new.column{len(names) + 1}"
+    version = f"{quoted(table.name)}.version = new.column{len(names) + 2}"
+    row = f"({', '.join('?' * (len(names) + 2))})"
+
+    def several(count: int) -> str:
+        return f"UPDATE {quoted(table.name)} SET {changes} FROM (VALUES {', '.join([row] * count)}) AS new WHERE {which} AND {version}"
+
+    binds = (*(f"new_{n}" for n in names), "of_key", "of_version")
+    return Statement(core.values({n: bindparam(f"new_{n}") for n in names}), *binds, several=several)
 
 
 def delete_version(table: Table) -> Statement:

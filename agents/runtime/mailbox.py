@@ -12,6 +12,7 @@ import structlog
 from faust.types import TP
 
 from agents.runtime import metrics
+from agents.runtime.batch import Item
 from agents.runtime.partition import Partition, Terms, take_over
 from agents.runtime.scanner import Scanner
 from agents.runtime.service import Service
@@ -29,6 +30,9 @@ def raw(app: faust.App, topic: str) -> Any:
     return app.topic(topic, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
 
 
+RUNS_AHEAD = 1  # decoded runs that wait for the one in work
+
+
 class Mailbox:
     """The partitions of one service that this process owns, each with its relay and its scanner."""
 
@@ -41,12 +45,15 @@ class Mailbox:
         self._terms = terms
         self._partitions: dict[TP, Partition] = {}
         self._tasks: dict[TP, list[asyncio.Task[None]]] = {}
-        self._busy = asyncio.Lock()
+        self._decoded: asyncio.Queue[tuple[Any, Partition, list[Item]]] = asyncio.Queue(RUNS_AHEAD)
+        self._working: asyncio.Task[None] | None = None
         self._open = asyncio.Event()
         self._open.set()
 
     async def assigned(self, tps: set[TP], fence: Fence) -> Mapping[TP, int]:
         """Take over every assigned partition in the store, start its relay and scanner; return where to read on."""
+        if self._working is None:
+            self._working = self._watched(self._work(), f"work of {self.service.name}")
         starts = {}
         for tp in sorted(tps):
             await self._end(tp)
@@ -62,33 +69,51 @@ class Mailbox:
         metrics.OWNED.labels(self.service.name).set(len(self._partitions))
 
     async def handle(self, event: Any) -> None:
-        """Apply a run of records, then acknowledge it; when that cannot be, report it and wait to be cancelled."""
+        """Decode a run of records and hand it to the work, which applies and acknowledges runs one after another.
+
+        One run is decoded while the one before it is in its transaction. What cannot be handled is reported; then wait to be cancelled.
+        """
         await self._open.wait()
         try:
-            async with self._busy:
-                with metrics.BATCH_SECONDS.labels(self.service.name).time():
-                    await self._partitions[event.message.tp].apply(event.value)
-                with faults.around("loop.ack"):
-                    event.ack()
+            partition = self._partitions[event.message.tp]
+            await self._decoded.put((event, partition, partition.decoded(event.value)))
         except Exception as exc:  # noqa: BLE001 - leaving the body would lose the run (FAUST 1); the worker ends the process
             self.fail(exc)
             await asyncio.Event().wait()
 
     async def pause(self, within_s: float) -> None:
-        """Take nothing more, finish the run in work, let the outbox leave; all of it within the time, none of it after a failure."""
+        """Take nothing more, finish the runs in work, let the outbox leave; all of it within the time, none of it after a failure."""
         self._open.clear()
         if self.failed.done():
             return
         try:
             async with asyncio.timeout(within_s):
-                async with self._busy:
-                    for partition in self._partitions.values():
-                        await partition.relay.drain(within_s)
+                await self.idle()
+                for partition in self._partitions.values():
+                    await partition.relay.drain(within_s)
         except TimeoutError:
             log.warning("stopping with work left; the next owner finishes it", service=self.service.name)
 
+    async def idle(self) -> None:
+        """Wait until every run that was handed over is committed and acknowledged."""
+        await self._decoded.join()
+
+    async def _work(self) -> None:
+        while True:
+            event, partition, items = await self._decoded.get()
+            if self._partitions.get(event.message.tp) is partition:  # else it is somebody else's by now, who reads it again
+                with metrics.BATCH_SECONDS.labels(self.service.name).time():
+                    await partition.apply(items)
+                with faults.around("loop.ack"):
+                    event.ack()
+            self._decoded.task_done()
+
     async def close(self) -> None:
         """End every partition."""
+        if self._working is not None:
+            self._working.cancel()
+            await asyncio.gather(self._working, return_exceptions=True)
+            self._working = None
         for tp in list(self._partitions):
             await self._end(tp)
 

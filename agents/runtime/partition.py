@@ -5,7 +5,7 @@ actor's messages never overtake each other on their way out.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
 
@@ -20,7 +20,7 @@ from agents.runtime.patience import until_back
 from agents.runtime.relay import Relay
 from agents.runtime.service import Service
 from bus.log import Bus
-from bus.record import Fence
+from bus.record import Fence, Record
 from stores.engine import RowRejected, Store, StoreAway, Tx
 
 log = structlog.get_logger("lendbus.loop")
@@ -70,10 +70,14 @@ class Partition:
         self._batch_max = terms.batch_max
         self._registry = service.registry
 
-    async def apply(self, run: list[Any]) -> None:
+    def decoded(self, run: Sequence[Record]) -> list[Item]:
+        """Every record of a run as a message of this service, or as a dead letter."""
+        return batches.decoded(run, self._registry)
+
+    async def apply(self, items: list[Item]) -> None:
         """Return when the run is committed. Raises LostEpoch, and nothing else but cancellation."""
-        for start in range(0, len(run), self._batch_max):
-            await self._apply(batches.decoded(run[start : start + self._batch_max], self._registry))
+        for start in range(0, len(items), self._batch_max):
+            await self._apply(items[start : start + self._batch_max])
 
     async def _apply(self, items: list[Item]) -> None:
         await self.relay.room()

@@ -4,6 +4,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from aiokafka.partitioner import murmur2
 
@@ -11,7 +12,7 @@ from bus.errors import LostLease, RecordRefused
 from bus.headers import pack_headers
 from bus.record import Fence, Outgoing
 from bus.sqlite.schema import OFFSET_BITS
-from stores.sqlite import immediate
+from stores.sqlite import execute_rows, immediate, insert_of
 
 HASH_MASK = 0x7FFF_FFFF  # as Kafka's Java client makes murmur2 positive
 
@@ -63,7 +64,7 @@ def append(c: sqlite3.Connection, calls: Sequence[Call], *, wait_s: float, stuck
             except (LostLease, RecordRefused) as exc:
                 call.refused = exc
             else:
-                c.executemany(INSERT, rows)
+                execute_rows(c, INSERT, partial(insert_of, INSERT), rows)
         grown = [tail for target in targets.values() for tail in target.tails if tail.grown]
         c.executemany("UPDATE partition SET end=?, appended_ms=? WHERE id=?", [(t.end, t.appended_ms, t.id) for t in grown])
     return {tail.id: tail.end for tail in grown}
