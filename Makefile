@@ -11,7 +11,7 @@ demo: setup
 	@.venv/bin/lendbus demo $(if $(filter 1,$(ONCE)),--once) $(WHERE)
 
 test: setup
-	.venv/bin/pytest
+	.venv/bin/pytest -n 2
 
 lint: setup
 	.venv/bin/ruff format --check . && .venv/bin/ruff check . && .venv/bin/mypy
