@@ -15,6 +15,7 @@ from agents.users.messages import (
     Command,
     MemberRegistered,
     Register,
+    RegistrationCancelled,
     RegistrationEnded,
     RetrySecondPhase,
     SecondPhaseDue,
@@ -110,8 +111,10 @@ def confirmed(registration: Registration, context: Context) -> Decision[Registra
 
 
 def cancelled(registration: Registration, context: Context) -> Decision[Registration]:
+    assert registration.reason is not None, "a registration is cancelled for a reason"
     after = registration.but(status=Status.CANCELLED, stuck=False, member=None, changed_ms=context.instant_ms)
-    return Decision(after, timers=(ClearTimer(SECOND_PHASE),), reply=ended(after))
+    event = RegistrationCancelled(id=registration.id, reason=registration.reason)
+    return Decision(after, sends=(Send(registration.id, event),), timers=(ClearTimer(SECOND_PHASE),), reply=ended(after))
 
 
 def ended(registration: Registration) -> RegistrationEnded:

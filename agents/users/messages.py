@@ -79,6 +79,15 @@ class MemberRegistered(Message):
     role: str
 
 
+class RegistrationCancelled(Message):
+    """A registration has ended without a member, for anyone; `reason` is its refusal's code, `deadline`, or `operator: …`."""
+
+    type = "users.RegistrationCancelled"
+    topic = EVENTS
+    id: str
+    reason: str
+
+
 Command = (
     Register
     | TryDeadline
@@ -91,4 +100,4 @@ Command = (
     | accounts.Cancelled
 )
 COMMANDS: tuple[type[Message], ...] = (Register, TryDeadline, SecondPhaseDue, CancelRegistration, RetrySecondPhase)
-SAYS: tuple[type[Message], ...] = (RegistrationEnded, MemberRegistered)
+SAYS: tuple[type[Message], ...] = (RegistrationEnded, MemberRegistered, RegistrationCancelled)

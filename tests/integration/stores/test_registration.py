@@ -13,9 +13,9 @@ import stores.users
 from agents.accounts.agent import service as accounts_service
 from agents.runtime import timers
 from agents.runtime.decision import Message
-from agents.runtime.envelope import Origin, encode
+from agents.runtime.envelope import TYPE, Origin, encode
 from agents.users.agent import service as users_service
-from agents.users.messages import CancelRegistration, Register
+from agents.users.messages import EVENTS, CancelRegistration, MemberRegistered, Register, RegistrationCancelled
 from bus.record import Outgoing, Record
 from config.registration import Policy
 from config.retry import Schedule
@@ -27,6 +27,7 @@ POLICY = Policy(try_deadline_ms=1_000, second_phase=Schedule(first_ms=500, facto
 PEOPLE = ids(3, "person")
 NAMES = {PEOPLE[0]: ("m1", "qiu_a"), PEOPLE[1]: ("m1", "qiu_b"), PEOPLE[2]: ("m2", "qiu_b")}  # the second wants both others' names
 ROUNDS_MAX = 200
+ANNOUNCED = {"CONFIRMED": MemberRegistered.type, "CANCELLED": RegistrationCancelled.type}
 
 
 @dataclass
@@ -92,6 +93,11 @@ class Platform:
     def members(self) -> dict[str, str]:
         return column(self.stores["users"], stores.users.member.c.status)
 
+    def facts(self) -> list[tuple[str, str]]:
+        """What was announced to anyone: who, and which end; every time that it was said."""
+        said = [(o.key or b"", dict(o.headers)[TYPE] or b"") for o in self.elsewhere if o.topic == EVENTS]
+        return sorted((key.decode(), of_type.decode()) for key, of_type in said)
+
     def accounts(self) -> dict[str, str]:
         return column(self.stores["accounts"], stores.accounts.account.c.status)
 
@@ -117,10 +123,11 @@ def registers(p: Platform, person: str) -> None:
 
 
 def check(p: Platform) -> None:
-    """Both sides or neither, no name held by who has no account, nothing left that would fire."""
+    """Both sides or neither, each end announced once, no name held by who has no account, nothing left that would fire."""
     ended, accounts = p.registrations(), p.accounts()
     assert set(ended.values()) <= {"CONFIRMED", "CANCELLED"}
     confirmed = {person for person, status in ended.items() if status == "CONFIRMED"}
+    assert p.facts() == sorted((person, ANNOUNCED[status]) for person, status in ended.items())
     assert accounts == dict.fromkeys(confirmed, "AVAILABLE")
     assert p.members() == dict.fromkeys(confirmed, "AVAILABLE")
     held = {row[1] for row in p.stores["accounts"].rows(claim)}

@@ -9,6 +9,7 @@ from agents.users.messages import (
     CancelRegistration,
     Command,
     MemberRegistered,
+    RegistrationCancelled,
     RegistrationEnded,
     RetrySecondPhase,
     SecondPhaseDue,
@@ -108,9 +109,10 @@ def test_confirmed_ends_it_tells_everybody_and_leaves_no_timer() -> None:
     )
 
 
-def test_cancelled_ends_it_without_its_member_and_says_why() -> None:
+def test_cancelled_ends_it_without_its_member_and_says_why_to_everybody() -> None:
     assert behave(CANCELLING, Cancelled(id=KEY), context(), POLICY) == Decision(
         CANCELLED.but(changed_ms=2_000),
+        sends=(Send(KEY, RegistrationCancelled(id=KEY, reason="deadline")),),
         timers=(ClearTimer("second_phase"),),
         reply=RegistrationEnded(id=KEY, status="CANCELLED", reason="deadline"),
     )
@@ -185,6 +187,11 @@ def test_an_operators_retry_says_the_same_decision_with_a_fresh_budget(before: R
         sends=(Send(KEY, said),),
         timers=(ClearTimer("try_deadline"), second_phase_timer(1)),
     )
+
+
+@pytest.mark.parametrize("before", [None, TRYING, CONFIRMING, CONFIRMED, CANCELLED], ids=lambda r: r.status if r else "none")
+def test_a_cancellation_is_announced_once_and_only_when_it_was_decided(before: Registration | None) -> None:
+    assert behave(before, Cancelled(id=KEY), context(), POLICY) == Decision.stay(before)
 
 
 @pytest.mark.parametrize(("before", "answer"), [(CONFIRMING, Confirmed(id=KEY)), (CANCELLING, Cancelled(id=KEY))])
