@@ -1,34 +1,63 @@
 """Every command that a README shows is one that CI runs: here, when it is quick, else in `.ci/run`."""
 
+import json
 import os
 import re
+import select
 import shlex
+import shutil
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+from tests.conftest import required
 
 ROOT = Path(__file__).resolve().parent.parent
 READMES = ("README.md", "README.zh-CN.md")
 CI_RUNS = {"make demo": "make demo ONCE=1", "make test": "make test"}  # what is shown → the line of .ci/run that executes it
 LENDBUS = ".venv/bin/lendbus"
+INSTALLED = Path(sys.executable).with_name("lendbus")
+SERVES = f"{LENDBUS} up"  # alone in its block; the next block is typed while it serves
+SERVED_AT = "http://127.0.0.1:8080"
 COMMAND_S = 30
 
 
+def blocks(readme: str) -> list[list[str]]:
+    """Every console block as the lines that a person would type."""
+    found = re.findall(r"```(?:console|sh)\n(.*?)```", (ROOT / readme).read_text(), re.DOTALL)
+    return [[line.removeprefix("$ ").strip() for line in block.splitlines() if line.startswith("$ ")] for block in found]
+
+
 def commands(readme: str) -> list[str]:
-    """The lines of every console block that a person would type."""
-    blocks = re.findall(r"```(?:console|sh)\n(.*?)```", (ROOT / readme).read_text(), re.DOTALL)
-    return [line.removeprefix("$ ").strip() for block in blocks for line in block.splitlines() if line.startswith("$ ")]
+    """The lines of all its console blocks."""
+    return [command for block in blocks(readme) for command in block]
 
 
-QUICK = sorted({command for readme in READMES for command in commands(readme) if command not in CI_RUNS})
+def session(readme: str) -> list[str]:
+    """What is typed while the platform serves."""
+    found = blocks(readme)
+    return found[found.index([SERVES]) + 1]
+
+
+ELSEWHERE = {*CI_RUNS, SERVES, *(command for readme in READMES for command in session(readme))}
+QUICK = sorted({command for readme in READMES for command in commands(readme)} - ELSEWHERE)
 
 
 def test_both_readmes_show_the_same_commands() -> None:
     english, chinese = (commands(readme) for readme in READMES)
     assert english == chinese
     assert english[:2] == ["make demo", "make test"]
+
+
+def environment() -> dict[str, str]:
+    """Of a person who has set nothing, but waits for the end of a registration however slow the machine is."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("LENDBUS_")}
+    return inherited | {"NO_COLOR": "1", "LENDBUS_WAIT_MS": "20000"}
 
 
 @pytest.mark.parametrize("shown", CI_RUNS)
@@ -41,13 +70,48 @@ def test_a_quick_command_of_the_readme_works(command: str, tmp_path: Path) -> No
     """In an empty folder, as on a machine where nothing has been started."""
     program, *arguments = shlex.split(command)
     assert program == LENDBUS, f"{command!r} is run by nothing: add it to CI_RUNS and .ci/run"
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("LENDBUS_")} | {"NO_COLOR": "1"}
-    lendbus = Path(sys.executable).with_name("lendbus")
     done = subprocess.run(
-        [lendbus, *arguments], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=COMMAND_S, check=False
+        [INSTALLED, *arguments], cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=COMMAND_S, check=False
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[str]:
+    """`lendbus up` in this folder, on a free port; its URL. It ends with the block, and ends well."""
+    told = folder / "errors"
+    arguments = [str(INSTALLED), "up", "--port", "0"]
+    with told.open("wb") as errors, subprocess.Popen(arguments, cwd=folder, env=environment(), stdout=subprocess.PIPE, stderr=errors) as up:
+        try:
+            assert up.stdout is not None
+            assert select.select([up.stdout], [], [], COMMAND_S)[0], told.read_text()
+            where = json.loads(up.stdout.readline() or "{}")
+            assert where, told.read_text()
+            yield where["registrations"].removesuffix("/api/v1/registrations")
+            up.send_signal(signal.SIGINT)
+            assert up.wait(COMMAND_S) == 0, told.read_text()
+        finally:
+            up.kill()
+
+
+def test_what_is_typed_while_the_platform_serves_works(tmp_path: Path) -> None:
+    """Line by line by a shell, as it stands but for the port."""
+    required("curl", shutil.which("curl"), "the README asks the gateway with it")
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    (tmp_path / LENDBUS).symlink_to(INSTALLED)
+    said = []
+    with serving(tmp_path) as url:
+        for command in session(READMES[0]):
+            assert SERVED_AT in command or command.startswith(LENDBUS)
+            line = ["bash", "-c", command.replace(SERVED_AT, url)]
+            done = subprocess.run(line, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=COMMAND_S, check=False)
+            assert done.returncode == 0, (command, done.stderr)
+            said.append(done.stdout)
+    posted, got, traced, told, checked = said
+    assert json.loads(posted)["status"] == json.loads(got)["status"] == "CONFIRMED"
+    assert json.loads(posted)["id"] in traced and "users.MemberRegistered" in told
+    assert json.loads(checked)["result"] == "ok"
 
 
 @pytest.mark.parametrize("page", [*READMES, *(str(p.relative_to(ROOT)) for p in (ROOT / "docs").rglob("*.md"))])
