@@ -11,12 +11,14 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, MetaData, create_engine, event
+from sqlalchemy import Connection, MetaData, create_engine, event, inspect
+from sqlalchemy.exc import DatabaseError, OperationalError
 
 from stores.engine import sqlite_path
 from stores.runtime import RUNTIME
 from stores.sqlite import LOCK_WAIT_S
 
+_HELD = "SELECT value FROM meta WHERE name = 'look_up_key'"
 MIGRATIONS = Path(str(files("stores") / "migrations"))
 
 
@@ -24,8 +26,20 @@ class SchemaNewer(Exception):
     """The database was written by a newer Lendbus; this one does not know its schema."""
 
 
-def migrate(service: str, url: str) -> list[str]:
-    """Bring a service's database to the newest schema; return its revisions. Raises SchemaNewer."""
+class OtherKeys(Exception):
+    """The store keeps the fingerprint of another look-up key: what it holds cannot be recognized with this one (DESIGN 3)."""
+
+
+class NotAStore(Exception):
+    """The file is no database, or a damaged one."""
+
+
+def migrate(service: str, url: str, look_up_key: str | None = None) -> list[str]:
+    """Bring a service's database to the newest schema; return its revisions.
+
+    `look_up_key` is the fingerprint of the key that look-ups are made with: the first one stays, another is refused.
+    Raises SchemaNewer, OtherKeys, NotAStore.
+    """
     path = sqlite_path(url)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": LOCK_WAIT_S})
@@ -37,9 +51,41 @@ def migrate(service: str, url: str) -> list[str]:
             heads = sorted(ScriptDirectory.from_config(config).get_heads())
             if sorted(MigrationContext.configure(connection).get_current_heads()) != heads:
                 _upgrade(connection, config, service)
+            if look_up_key is not None:
+                _hold(connection, service, look_up_key)
             return heads
+    except OperationalError:
+        raise
+    except DatabaseError as exc:
+        raise NotAStore(f"{path} is no database of Lendbus ({exc.orig}): move it away, or put a backup in its place") from None
     finally:
         engine.dispose()
+
+
+def _hold(connection: Connection, service: str, look_up_key: str) -> None:
+    connection.exec_driver_sql("INSERT INTO meta(name, value) VALUES ('look_up_key', ?) ON CONFLICT DO NOTHING", (look_up_key,))
+    _compare(service, connection.exec_driver_sql(_HELD).scalar_one(), look_up_key)
+
+
+def check_look_up_key(service: str, url: str, look_up_key: str) -> None:
+    """For whoever only reads a store: nothing is wrong while there is none. Raises OtherKeys."""
+    path = sqlite_path(url)
+    if path.exists():
+        engine = create_engine(f"sqlite:///file:{path}?mode=ro&uri=true")
+        try:
+            with engine.connect() as connection:
+                if inspect(connection).has_table("meta"):
+                    _compare(service, connection.exec_driver_sql(_HELD).scalar(), look_up_key)
+        finally:
+            engine.dispose()
+
+
+def _compare(service: str, held: str | None, look_up_key: str) -> None:
+    if held not in (None, look_up_key):
+        raise OtherKeys(
+            f"the store of {service} was written with another key file (its look-up key is {held}, this one is {look_up_key}): "
+            "put back the key file that it was written with; with another one nobody would be recognized"
+        )
 
 
 def _upgrade(connection: Connection, config: Config, service: str) -> None:

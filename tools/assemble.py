@@ -10,6 +10,7 @@ from agents.users import agent as users
 from bus.log import TopicSpec
 from config import keys
 from config.settings import DAY_MS, Settings
+from stores.engine import sqlite_path
 from stores.migrate import migrate
 from topics import TOPICS
 
@@ -49,11 +50,20 @@ def surroundings(settings: Settings, service: str) -> Surroundings:
 
 
 def worker(settings: Settings, service: str) -> Worker:
-    """The worker of one service, its store migrated."""
-    migrate(service, settings.store_url(service))
+    """The worker of one service, its store migrated; the store keeps to the look-up key that it was first written with."""
+    migrate(service, settings.store_url(service), keyring(settings).fingerprint())
     return Worker(houses(settings)[service], surroundings(settings, service))
 
 
 def keyring(settings: Settings) -> Keyring:
-    """The keys of this platform, made on the first run where that is allowed."""
+    """The keys of this platform, made on the first run where that is allowed. Raises KeyFileError.
+
+    Beside stores that were written already none are made: they would recognize nobody in them.
+    """
+    written = settings.db_kind == "sqlite" and [s for s in SERVICES if sqlite_path(settings.store_url(s)).exists()]
+    if written and not settings.key_path().exists():
+        raise keys.KeyFileError(
+            f"There is no key file {settings.key_path()}, but the stores of {' and '.join(written)} were written with one: put it back. "
+            "Without it nobody's mobile number can be read or recognized."
+        )
     return Keyring.from_keys(keys.load_or_create(settings.key_path(), may_generate=settings.may_generate_keys))

@@ -14,8 +14,7 @@ from typing import Final
 
 from tools.output import WrongUse, instant
 
-NAME: Final = "platform.lock"
-NOTE_BYTES_MAX: Final = 1024
+NAME: Final = "platform.lock"  # says who holds the folder; the lock is on the folder itself, which nobody removes by the way
 
 
 @contextmanager
@@ -24,9 +23,8 @@ def platform_lock(folder: Path) -> Iterator[Path]:
     real, fd = _opened(folder)
     try:
         if not _taken(fd):
-            raise WrongUse(f"{real} has its platform already: {_holder(fd)}; stop it, or say another folder with --data")
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, json.dumps({"pid": os.getpid(), "since_ms": time.time_ns() // 1_000_000}).encode(), 0)
+            raise WrongUse(f"{real} has its platform already: {_holder(real)}; stop it, or say another folder with --data")
+        (real / NAME).write_text(json.dumps({"pid": os.getpid(), "since_ms": time.time_ns() // 1_000_000}))
         yield real
     finally:
         os.close(fd)
@@ -45,7 +43,7 @@ def _opened(folder: Path) -> tuple[Path, int]:
     real = folder.expanduser().resolve()
     try:
         real.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return real, os.open(real / NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        return real, os.open(real, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as exc:
         raise WrongUse(f"{real} cannot be the data folder: {exc.strerror}; say another one with --data") from None
 
@@ -58,9 +56,9 @@ def _taken(fd: int) -> bool:
     return True
 
 
-def _holder(fd: int) -> str:
+def _holder(real: Path) -> str:
     try:
-        note = json.loads(os.pread(fd, NOTE_BYTES_MAX, 0))
+        note = json.loads((real / NAME).read_text())
         return f"process {int(note['pid'])}, since {instant(int(note['since_ms']))}"
-    except (ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError):
         return "a process that is just starting"

@@ -9,6 +9,7 @@ from config.settings import Settings
 from gateway.app import make_gateway
 from gateway.server import GatewayServer
 from gateway.users_reader import UsersReader
+from stores.migrate import check_look_up_key
 from tools import assemble
 
 
@@ -31,8 +32,9 @@ class ServingGateway:
         return self._server.url
 
     async def open(self) -> None:
-        """Listen. Raises OSError for an address that cannot be had, BusError, KeyFileError."""
+        """Listen. Raises OSError for an address that cannot be had, BusError, KeyFileError, OtherKeys."""
         keyring = await asyncio.to_thread(assemble.keyring, self._settings)
+        await asyncio.to_thread(check_look_up_key, "users", self._settings.store_url("users"), keyring.fingerprint())
         await self._bus.open()
         await self._bus.declare(assemble.specs(self._settings))
         server = GatewayServer(self._settings, make_gateway(self._settings, self._bus, keyring, self._users, clock=utc_now_ms))

@@ -6,6 +6,7 @@ Everything that may fail for a reason of the place (a port in use, a store that 
 import asyncio
 import errno
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import OperationalError
@@ -14,9 +15,11 @@ from agents.runtime.worker import Worker
 from bus.errors import BusError
 from config.keys import KeyFileError
 from config.settings import Settings
-from stores.migrate import SchemaNewer
+from stores.engine import sqlite_path
+from stores.migrate import NotAStore, OtherKeys, SchemaNewer
 from tools import assemble
 from tools.crew import Crew
+from tools.file_guard import FileGuard
 from tools.output import Failed, WrongUse
 
 if TYPE_CHECKING:
@@ -30,6 +33,7 @@ async def start_platform(crew: Crew, settings: Settings) -> str:
     for worker in workers:
         crew.start(worker)
     crew.start(gateway)
+    crew.start(FileGuard(files(settings, assemble.SERVICES)))
     return gateway.url
 
 
@@ -37,13 +41,19 @@ async def start_workers(crew: Crew, settings: Settings, services: Iterable[str])
     """Start the workers of these services; each works, or waits as standby. Raises Failed for a store that cannot be used."""
     for worker in [await built_worker(settings, service) for service in services]:  # one by one: Alembic has one context a process
         crew.start(worker)
+    crew.start(FileGuard(files(settings, services)))
+
+
+def files(settings: Settings, services: Iterable[str]) -> list[Path]:
+    """The files that a process with these services has open for as long as it runs."""
+    return [sqlite_path(settings.bus_url()), *(sqlite_path(settings.store_url(service)) for service in services)]
 
 
 async def built_worker(settings: Settings, service: str) -> Worker:
     """A worker that has not started yet, its store migrated. Raises Failed for a store that cannot be used."""
     try:
         return await asyncio.to_thread(assemble.worker, settings, service)
-    except (SchemaNewer, BusError) as exc:
+    except (SchemaNewer, OtherKeys, NotAStore, BusError, KeyFileError) as exc:
         raise Failed(str(exc)) from None
     except (OperationalError, OSError) as exc:
         reason = exc.orig if isinstance(exc, OperationalError) else exc.strerror
@@ -57,7 +67,7 @@ async def opened_gateway(settings: Settings) -> "ServingGateway":
     gateway = ServingGateway(settings)
     try:
         await gateway.open()
-    except (OSError, BusError, KeyFileError) as exc:
+    except (OSError, BusError, KeyFileError, OtherKeys) as exc:
         await gateway.close()
         raise _explained(exc, settings) from None
     return gateway

@@ -5,6 +5,7 @@ Not included: making and appending the input.
 """
 
 import asyncio
+import os
 import shutil
 import tempfile
 import time
@@ -51,10 +52,12 @@ async def _round(folder: Path, count: int, batch: int) -> tuple[float, float]:
     await _fill(ours, count, batch)
     shutil.copytree(ours, again)
     shutil.copytree(ours, copies)
+    os.sync()  # what was copied is not written back while somebody is measured
     seconds = await _drain(ours, count, batch)
     recording = Recording()
     with recording.running():
         await _drain(again, count, batch)
+    os.sync()
     files = {again / name: copies / name for name in ("bus.db", "first.db")}
     return seconds, await asyncio.to_thread(recording.replay, files)
 
