@@ -111,6 +111,8 @@ def _identity(headers: Headers) -> dict[str, str]:
 def _actor(key: bytes | None) -> str:
     if key is None:
         raise Undecodable("no_key", "the key is null: it names no actor")
+    if not key:
+        raise Undecodable("empty_key", "the key is empty: it names no actor")
     if len(key) > KEY_CHARS_MAX or not _PLAIN.fullmatch(key):
         raise Undecodable("unusable_key", f"the key is {key[:200]!r}")
     return key.decode("ascii")
@@ -130,9 +132,8 @@ def _body(value: bytes | None, kind: type[Message]) -> Message:
     try:
         message = kind.model_validate_json(value)
     except ValidationError as exc:
-        raise Undecodable("bad_schema", _without_values(exc)) from None
-    except (ValueError, RecursionError) as exc:
-        raise Undecodable("bad_json", type(exc).__name__) from None
+        reason = "bad_json" if exc.errors(include_input=False, include_url=False)[0]["type"] == "json_invalid" else "bad_schema"
+        raise Undecodable(reason, _without_values(exc)) from None
     if not _numbers_fit(message) or (_NUL in value and not _storable(message.model_dump())):
         raise Undecodable("unstorable", "a text holds NUL, or a number has more than 64 bits: no database can keep it")
     return message

@@ -30,6 +30,7 @@ def raw(app: faust.App, topic: str) -> Any:
     return app.topic(topic, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
 
 
+DECODED_AT_ONCE = 64  # records between two looks at what else is to do
 RUNS_AHEAD = 1  # decoded runs that wait for the one in work
 
 
@@ -76,7 +77,11 @@ class Mailbox:
         await self._open.wait()
         try:
             partition = self._partitions[event.message.tp]
-            await self._decoded.put((event, partition, partition.decoded(event.value)))
+            items: list[Item] = []
+            for start in range(0, len(event.value), DECODED_AT_ONCE):
+                items += partition.decoded(event.value[start : start + DECODED_AT_ONCE])
+                await asyncio.sleep(0)  # a transaction that has ended meanwhile is followed by the next at once
+            await self._decoded.put((event, partition, items))
         except Exception as exc:  # noqa: BLE001 - leaving the body would lose the run (FAUST 1); the worker ends the process
             self.fail(exc)
             await asyncio.Event().wait()

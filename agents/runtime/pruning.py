@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sqlalchemy import Table, bindparam, delete, select, tuple_
+from sqlalchemy import ColumnElement, Table, bindparam, delete, select, tuple_
 
 from agents.runtime.batch import Batch
 from agents.runtime.mailbox import Mailbox
@@ -15,7 +15,7 @@ from agents.runtime.outbox import Pending
 from bus.log import Bus
 from config.limits import PRUNE_STEP_ROWS
 from stores.engine import Tx
-from stores.runtime import alias, barrier, dead_letter, inbox, seen, waiting
+from stores.runtime import alias, attempt, barrier, dead_letter, inbox, outbox, seen, waiting
 from stores.statement import Statement, first, in_list, insert_new_row
 
 DAY_MS = 86_400_000
@@ -65,10 +65,10 @@ _FORGET_INBOX = Statement(delete(inbox).where(in_list(inbox.c.id, "ids")), "ids"
 _SEEN = insert_new_row(seen)
 
 
-def _by_age(table: Table) -> Statement:
-    """DELETE of at most n rows older than an instant, by the table's own key."""
+def _by_age(table: Table, *only: ColumnElement[bool]) -> Statement:
+    """DELETE of at most n rows older than an instant (and `only` such), by the table's own key."""
     key = list(table.primary_key.columns)
-    old = first(select(*key).where(table.c.at_ms < bindparam("before")).order_by(table.c.at_ms), "n")
+    old = first(select(*key).where(table.c.at_ms < bindparam("before"), *only).order_by(table.c.at_ms), "n")
     return Statement(delete(table).where(tuple_(*key).in_(old)), "before", "n")
 
 
@@ -77,6 +77,8 @@ _ALIAS_GONE = _by_age(alias)
 _BARRIER_GONE = _by_age(barrier)
 _WAITING_GONE = _by_age(waiting)
 _DEAD_GONE = _by_age(dead_letter)
+_REFUSED_GONE = _by_age(outbox, outbox.c.refused.is_not(None))  # what the bus can never take may hold sealed fields (DESIGN 3)
+_SPENT_GONE = _by_age(attempt, attempt.c.next_ms.is_(None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,8 @@ def prune(tx: Tx, batch: Batch, keep: Keep) -> Pruned:
         (_BARRIER_GONE, keep.barrier_ms),
         (_WAITING_GONE, keep.waiting_ms),
         (_DEAD_GONE, keep.dead_letters_ms),
+        (_REFUSED_GONE, keep.dead_letters_ms),
+        (_SPENT_GONE, keep.dead_letters_ms),
     )
     return Pruned([], max(len(old), *(tx.run(statement, now_ms - kept_ms, PRUNE_STEP_ROWS) for statement, kept_ms in gone)))
 

@@ -3,7 +3,7 @@
 import asyncio
 import gc
 import logging
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -25,7 +25,7 @@ def loop(
     """Messages a second through decode, inbox, load, behave, save, outbox, relay, delete; beside it the same SQL by raw sqlite3."""
     from tools.bench import loop as bench
 
-    return _show(options, [bench.run(messages, rounds)])
+    return _show(options, [lambda: bench.run(messages, rounds)])
 
 
 def hop(
@@ -35,7 +35,7 @@ def hop(
     """Latency of one hop through the relay, one message at a time; beside it two COMMITs by raw sqlite3."""
     from tools.bench import hop as bench
 
-    return _show(options, [bench.run(messages)])
+    return _show(options, [lambda: bench.run(messages)])
 
 
 def takeover(
@@ -45,7 +45,7 @@ def takeover(
     """Time from kill -9 of an owner until a waiting process has done the next message."""
     from tools.bench import takeover as bench
 
-    return _show(options, [bench.run(rounds)])
+    return _show(options, [lambda: bench.run(rounds)])
 
 
 def all_(options: Options) -> int:
@@ -54,10 +54,10 @@ def all_(options: Options) -> int:
     from tools.bench import loop as loops
     from tools.bench import takeover as takeovers
 
-    return _show(options, [loops.run(40_000, 5), hops.run(400), takeovers.run(5)])
+    return _show(options, [lambda: loops.run(40_000, 5), lambda: hops.run(400), lambda: takeovers.run(5)])
 
 
-def _show(options: Options, benches: "list[Coroutine[Any, Any, Report]]") -> int:
+def _show(options: Options, benches: "list[Callable[[], Coroutine[Any, Any, Report]]]") -> int:
     """Run and print each; 1 when a bar was missed."""
     import structlog
 
@@ -70,7 +70,7 @@ def _show(options: Options, benches: "list[Coroutine[Any, Any, Report]]") -> int
     missed = []
     for bench in benches:
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
-            missed += _one(options, runner.run(bench))
+            missed += _one(options, runner.run(bench()))
     if missed:
         raise Failed(f"below its bar on this machine: {', '.join(missed)}")
     return 0

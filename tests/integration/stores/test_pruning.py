@@ -9,7 +9,7 @@ from sqlalchemy import delete
 from agents.runtime.pruning import HorizonTooShort, Keep, prune
 from config.limits import PRUNE_STEP_ROWS
 from stores.engine import Tx
-from stores.runtime import alias, barrier, dead_letter, inbox, parked, seen, suspended, waiting
+from stores.runtime import alias, attempt, barrier, dead_letter, inbox, outbox, parked, seen, suspended, waiting
 from stores.statement import Statement, insert_new_row, insert_row
 from tests.integration.stores.world import DAY_MS, NOW_MS, Do, World, message_id
 
@@ -129,3 +129,19 @@ def _leave_only(tx: Tx, name: str) -> None:
     for table in (inbox, seen, alias, barrier, waiting):
         if table.name != name:
             tx.run(Statement(delete(table)))
+
+
+def _refused_and_spent(tx: Tx) -> None:
+    for number, refused in ((1, "too large"), (2, None)):
+        tx.run(insert_row(outbox), number, 0, "a", "t", b"k", b"v", b"", NOW_MS, refused)
+    for name, next_ms in (("spent", None), ("due", NOW_MS)):
+        tx.run(insert_row(attempt), name, "a", 0, "outside", b"{}", 30, next_ms, "gone", "trace", "cause", NOW_MS)
+
+
+async def test_what_the_bus_refused_and_questions_given_up_go_with_the_dead_letters_and_what_still_works_stays(world: World) -> None:
+    await world.owned(lambda tx, batch: _refused_and_spent(tx))
+    await pruned(world, KEEP.dead_letters_ms)
+    assert (len(await world.rows(outbox)), len(await world.rows(attempt))) == (2, 2)
+    await pruned(world, KEEP.dead_letters_ms + 1)
+    assert [row[0] for row in await world.rows(outbox)] == [2]
+    assert [row[0] for row in await world.rows(attempt)] == ["due"]
