@@ -74,8 +74,9 @@ class Folder:
         self.settings: Settings = load(data=path, port=0)
 
     async def make(self) -> None:
-        """Stores and bus, empty."""
+        """The key file, then stores and bus, empty."""
         self.path.mkdir(mode=0o700, exist_ok=True)
+        assemble.keyring(self.settings)
         for service in assemble.SERVICES:
             migrate(service, self.settings.store_url(service))
         bus = connect(self.settings.bus_url())

@@ -115,6 +115,7 @@ def test_an_older_store_is_brought_up_to_date_by_the_next_start(folder: Folder) 
 
 
 def test_stores_without_their_key_file_are_not_fit(folder: Folder) -> None:
+    folder.settings.key_path().unlink()
     ran = folder.run("doctor")
     assert ran.code == 1
     assert "not fit: key file" in ran.err
