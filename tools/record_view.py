@@ -55,7 +55,8 @@ def value_described(content: bytes | None, sealed_fields: frozenset[str]) -> tup
     if kind != "text" or content is None:
         return kind, text
     try:
-        tree = json.loads(content, object_pairs_hook=_Pairs, parse_int=Verbatim, parse_float=Verbatim, parse_constant=_refuse)
+        # as text: of bytes json.loads would guess UTF-16, or skip a byte order mark
+        tree = json.loads(content.decode(), object_pairs_hook=_Pairs, parse_int=Verbatim, parse_float=Verbatim, parse_constant=_refuse)
         return "json", Verbatim(_written(tree, sealed_fields))
     except (ValueError, RecursionError):
         return kind, text
