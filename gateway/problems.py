@@ -136,7 +136,7 @@ def of_status(status: int, headers: Mapping[str, str] = MappingProxyType({})) ->
         case 413:
             return Problem("body_too_large", "The body is longer than this gateway takes.")
         case 431:
-            return Problem("headers_too_large", "A header, or all of them together, are longer than this gateway takes.")
+            return Problem("headers_too_large", "The first line or a header is longer than this gateway takes.")
         case 417:
             return Problem("expectation_failed", "Expect takes 100-continue only.")
         case _ if 400 <= status < 500:

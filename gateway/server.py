@@ -6,6 +6,7 @@ import uuid
 from typing import Final
 
 from aiohttp import web
+from aiohttp.http_exceptions import LineTooLong
 
 from config import logs
 from config.settings import Settings
@@ -29,6 +30,8 @@ class _Connection(web.RequestHandler):
         self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
     ) -> web.StreamResponse:
         """The answer to what could not be read as a request, or broke where no middleware was."""
+        if isinstance(exc, LineTooLong):  # the library says 400 for it
+            status = 431
         log.info("not a request", status=status, why=type(exc).__name__)
         response = as_problem(of_status(status), str(uuid.uuid4()))
         response.force_close()
