@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar, cast
 
@@ -159,7 +160,7 @@ def execute_rows(c: sqlite3.Connection, one: str, several: Callable[[int], str],
     changed = done = 0
     for count in ROWS_A_STATEMENT:
         while len(rows) - done >= count:
-            changed += c.execute(several(count), [value for row in rows[done : done + count] for value in row]).rowcount
+            changed += c.execute(several(count), list(chain.from_iterable(rows[done : done + count]))).rowcount
             done += count
     return changed + (c.executemany(one, rows[done:]).rowcount if done < len(rows) else 0)
 

@@ -6,6 +6,7 @@ anything else is not guessed at but becomes a dead letter with its reason.
 
 import re
 from collections.abc import Mapping
+from functools import cache
 from typing import NamedTuple
 
 import orjson
@@ -175,6 +176,11 @@ def body(message: Message, key: str) -> bytes:
     return value
 
 
+@cache
+def _kind(message: type[Message]) -> tuple[tuple[str, bytes], ...]:
+    return (TYPE, message.type.encode()), (VERSION, b"%d" % message.version)
+
+
 def encode(
     message: Message, *, key: str, message_id: str, origin: Origin, now_ms: int, reply_to: str | None = None, mac: str | None = None
 ) -> Outgoing:
@@ -182,8 +188,7 @@ def encode(
     value = body(message, key)
     headers = [
         (MESSAGE_ID, message_id.encode()),
-        (TYPE, message.type.encode()),
-        (VERSION, b"%d" % message.version),
+        *_kind(type(message)),
         (TRACE, origin.trace.encode()),
         (CAUSATION, origin.causation.encode()),
         (PRINCIPAL, origin.principal.encode()),
