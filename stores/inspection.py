@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import func, select, union_all
+from sqlalchemy import func, or_, select, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from stores.engine import Row
@@ -108,8 +108,9 @@ async def dead_letters_of(connection: AsyncConnection, keys: Sequence[str]) -> l
 
 
 async def dead_letter_by_id(connection: AsyncConnection, which: str) -> Any:
-    """One dead letter, or None (primary key)."""
-    return (await connection.execute(select(dead_letter).where(dead_letter.c.id == which))).first()
+    """One dead letter by its id, or by the id of the copy that it was redriven as; None without (there are few dead letters)."""
+    query = select(dead_letter).where(or_(dead_letter.c.id == which, dead_letter.c.redriven_as == which))
+    return (await connection.execute(query)).first()
 
 
 async def counts(connection: AsyncConnection) -> tuple[int, int]:

@@ -35,7 +35,13 @@ def ls(options: Options, every: Annotated[bool, typer.Option("--all", help="Also
 def show(options: Options, which: ID) -> None:
     """One dead letter, with the bytes as they came; null, empty and missing look different."""
     service, row = options.run(find(options, which))
-    options.out.block({**_row(service, row), **_content(row)})
+    content = _content(row)
+    if options.out.is_table:
+        from bus.headers import unpack_headers
+        from tools.record_view import headers_line
+
+        content["headers"] = headers_line(unpack_headers(row.headers))
+    options.out.block({**_row(service, row), **content})
 
 
 def redrive(

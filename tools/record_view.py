@@ -110,12 +110,13 @@ def as_lines(record: Record) -> str:
     when = instant(record.timestamp_ms) or f"{record.timestamp_ms} (odd time)"
     kind, value = value_described(record.value, sealed_fields(record.headers))
     lines = [f"{record.topic}/{record.partition}@{record.offset}  {when}  key {_shown(*described(record.key))}"]
-    lines.append("  headers  " + (_headers(record.headers) or "<none>"))
+    lines.append("  headers  " + (headers_line(record.headers) or "<none>"))
     lines.append("  value    " + _shown(kind, value))
     return "\n".join(lines) + "\n"
 
 
-def _headers(headers: Sequence[tuple[str, bytes | None]]) -> str:
+def headers_line(headers: Sequence[tuple[str, bytes | None]]) -> str:
+    """The headers as they stood, in order; null, empty and bytes that are no text look different."""
     return "  ".join(f"{printable(name) or '<empty name>'}={_shown(*described(content))}" for name, content in headers)
 
 

@@ -197,8 +197,8 @@ async def _wait(settings: "Settings", service: str, told: Story, actors: Sequenc
     if (named := await ask(settings, service, partial(inspection.dead_letter_by_id, which=told.id))) is not None:
         letters[named.id] = named
     for row in letters.values():
-        told.waiting.append(_waits(service, row.id, "dead letter", f"{row.state}: {row.reason}: {row.detail}", row.at_ms))
-    told.states += [state for actor in actors for state in await _states(settings, service, actor)]
+        state = f"{row.state} as {row.redriven_as}" if row.redriven_as else row.state
+        told.waiting.append(_waits(service, row.id, "dead letter", f"{state}: {row.reason}: {row.detail}", row.at_ms))
 
 
 def _because(reason: str | None) -> str:

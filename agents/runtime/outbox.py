@@ -62,8 +62,11 @@ def insert(tx: Tx, partition: int, rows: Sequence[tuple[str, Outgoing]]) -> list
 
 
 def left_behind(tx: Tx, partition: int, *, after: int, limit: int) -> list[Pending]:
-    """The rows of a partition that have not left yet, oldest first, refused ones apart."""
-    return [_pending(row) for row in tx.all(_LEFT, partition, after, limit)]
+    """The rows of a partition that have not left yet, oldest first, refused ones apart; strays among them are strays no more."""
+    rows = [_pending(row) for row in tx.all(_LEFT, partition, after, limit)]
+    if rows:
+        tx.run(_FOUND, tx.list([row.id for row in rows]))
+    return rows
 
 
 def blocked(tx: Tx, partition: int) -> dict[str, str]:

@@ -208,8 +208,3 @@ class Work(Generic[S]):
     def _tell(self, d: Delivery, message: Message) -> None:
         if d.reply_to is not None:
             self._sends.append((d.actor, waiting.reply(message, d.reply_to, caused_by=d, now_ms=self.now_ms)))
-
-
-def state_of(work: Work[Any], actor: str) -> Any:
-    """The state an actor has so far; for assertions in tests."""
-    return work._states.get(actor)

@@ -97,6 +97,16 @@ def test_a_redriven_letter_is_the_same_but_for_its_message_id(folder: Folder, va
     assert second.headers == (*ODD[:-1], ("message-id", told["redriven_as"].encode()))
     assert first.headers == ODD
     assert [state for _, _, state in dead(folder)] == ["redriven", "new"]
+    traced = folder.run("trace", told["redriven_as"], "--json")
+    assert traced.code == 0 and f"redriven as {told['redriven_as']}" in traced.out, "the id that redrive names is one that trace knows"
+
+
+def test_headers_of_a_dead_letter_read_the_same_in_a_table_as_in_tail(folder: Folder) -> None:
+    folder.append(a_record(b"{}", headers=(("名", b"1"), ("名", None), ("", b"\xff"), ("x", b""))))
+    folder.work_until(lambda: dead(folder))
+    ((letter, *_),) = dead(folder)
+    shown = folder.run("dlq", "show", letter, "--table").out
+    assert '名="1"  名=<null>  <empty name>=<bytes ff>  x=<empty>' in shown
 
 
 def test_a_mended_value_and_key_take_effect_and_who_did_it_is_written_down(folder: Folder, tmp_path: Path) -> None:
