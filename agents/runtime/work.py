@@ -6,7 +6,7 @@ before left, `save` writes it all back. A behaviour that raises parks its messag
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from agents.runtime import attempts, barrier, outbox, suspension, timers, waiting
 from agents.runtime.claims import Overlay
