@@ -21,6 +21,7 @@ ROOT: Final = "lendbus"
 MASK: Final = "***"
 DEPTH_MAX: Final = 6  # how deep a value is looked into; what lies deeper is not printed
 VALUE_CHARS_MAX: Final = 8_000  # a longer text is cut in its middle: the end of a traceback says what happened
+INTEGER_BITS_MAX: Final = 8_192  # Python refuses to print much longer ones
 
 _SECRET_NAMES: Final = frozenset(
     {"mobile", "phone", "id_number", "real_name", "card", "bank_card", "card_number", "one_time_code", "authorization", "cookie"}
@@ -110,6 +111,8 @@ def _is_secret(key: str) -> bool:
 
 def _masked(value: object, depth: int) -> Any:
     match value:
+        case int() if value.bit_length() > INTEGER_BITS_MAX:
+            return f"<an integer of {value.bit_length()} bits>"
         case None | bool() | int():
             return value
         case float():
@@ -119,13 +122,20 @@ def _masked(value: object, depth: int) -> Any:
         case _ if depth == 0:
             return "…"
         case Mapping():
-            return {str(k): MASK if _is_secret(str(k)) else _masked(v, depth - 1) for k, v in value.items()}
+            return {(name := _text(k)): MASK if _is_secret(name) else _masked(v, depth - 1) for k, v in value.items()}
         case list() | tuple() | set() | frozenset():
             return [_masked(item, depth - 1) for item in value]
         case bytes() | bytearray():
             return f"<{len(value)} bytes>"
         case _:
-            return _masked_text(str(value))
+            return _masked_text(_text(value))
+
+
+def _text(value: object) -> str:
+    try:
+        return str(value)
+    except Exception:  # noqa: BLE001  (a log line must not fail its caller, whatever is in it)
+        return f"<{type(value).__name__} that cannot be printed>"
 
 
 def _masked_text(text: str) -> str:
