@@ -22,7 +22,7 @@ DAY_MS: Final = 24 * 60 * MINUTE_MS
 _SERVICE = re.compile(r"[a-z]{1,32}", re.ASCII)
 _BUS_URL = re.compile(r"(sqlite):///\S+|(kafka)://\S+", re.ASCII)
 _DB_URL = re.compile(r"(sqlite)(?:\+aiosqlite)?:///\S+|(postgresql)(?:\+asyncpg)?://\S+", re.ASCII)
-_PASSWORD = re.compile(r"(?<=://)([^/@:]*):[^/@]*@")
+_PASSWORD = re.compile(r"(?<=://)([^/@:]*):[^@]*@")  # as SQLAlchemy reads a URL: a slash in a password need not be escaped
 _KAFKA_HERE: Final = "kafka://127.0.0.1:9092"
 _POSTGRESQL_HERE: Final = "postgresql+asyncpg://127.0.0.1:5432/lendbus"
 
