@@ -199,6 +199,7 @@ async def _wait(settings: "Settings", service: str, told: Story, actors: Sequenc
     for row in letters.values():
         state = f"{row.state} as {row.redriven_as}" if row.redriven_as else row.state
         told.waiting.append(_waits(service, row.id, "dead letter", f"{state}: {row.reason}: {row.detail}", row.at_ms))
+    told.states += [state for actor in actors for state in await _states(settings, service, actor)]
 
 
 def _because(reason: str | None) -> str:
