@@ -5,12 +5,14 @@ action `kill` (SIGKILL itself), `freeze` (SIGSTOP itself) or `raise`; `nth` is t
 """
 
 import os
+import re
 import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 Hook = Callable[[str], None]
+_DESCRIPTION = re.compile(r"([a-z.]+):([a-z]+)(?::([1-9]\d{0,8}))?", re.ASCII)
 
 # Every operation that changes something durable or says that it did. Each is two points: `<name>.before`, `<name>.after`.
 OPERATIONS: tuple[str, ...] = (
@@ -87,10 +89,11 @@ def install_from_environment() -> None:
 
 def parse(text: str) -> Hook:
     """Make the hook of `point:action[:nth]`."""
-    point, action, *rest = text.split(":")
-    if point not in points() or action not in _ACTIONS or len(rest) > 1:
+    found = _DESCRIPTION.fullmatch(text)
+    point, action, nth = found.groups() if found else ("", "", None)
+    if point not in points() or action not in _ACTIONS:
         raise ValueError(f"LENDBUS_FAULT={text!r}: expected point:kill|freeze|raise[:nth], point one of {', '.join(points())}")
-    left = int(rest[0]) if rest else 1
+    left = int(nth or 1)
 
     def hook(reached: str) -> None:
         nonlocal left
