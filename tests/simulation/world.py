@@ -122,6 +122,7 @@ class Side:
     def __init__(self, service: Service[Any], path: Path, tables: MetaData) -> None:
         self.service = service
         self.connection = sqlite3.connect(path, isolation_level=None, cached_statements=512)
+        self.connection.execute("PRAGMA locking_mode=EXCLUSIVE")
         self.connection.execute("PRAGMA journal_mode=MEMORY")
         self.connection.execute("PRAGMA synchronous=OFF")
         self.tx = SqliteTx(self.connection)
