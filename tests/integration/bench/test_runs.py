@@ -1,0 +1,156 @@
+"""Benches with few messages, in this process: what is measured has really happened, and the report is well-formed. No times."""
+
+import json
+import math
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from agents.runtime.envelope import Undecodable, decode
+from bus.connect import connect
+from bus.record import pack_headers
+from tools.bench import hop, loop
+from tools.bench.bare import Recording
+from tools.bench.load import VALUE_BYTES, bus_url, message
+from tools.bench.report import Report, conditions
+from tools.bench.service import FIRST, SECOND, TOPICS, Count
+from tools.soak.poison import ODDITIES, POISONS
+
+COUNT: Final = 60
+ACTORS: Final = COUNT // 10
+
+
+def asked(path: Path, question: str) -> list[Any]:
+    """What a database answers."""
+    with closing(sqlite3.connect(path)) as c:
+        return c.execute(question).fetchall()
+
+
+def contents(path: Path) -> dict[str, list[Any]]:
+    """Every row of every table."""
+    tables = [name for (name,) in asked(path, "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")]
+    return {name: sorted(asked(path, f'SELECT * FROM "{name}"'), key=repr) for name in tables}
+
+
+@pytest.fixture
+async def round_(tmp_path: Path) -> tuple[Path, Recording]:
+    """A filled folder that was worked off under a recording, and the same folder as it was before."""
+    ours = tmp_path / "ours"
+    ours.mkdir()
+    await loop._fill(ours, COUNT, 64)
+    shutil.copytree(ours, tmp_path / "bare")
+    recording = Recording()
+    with recording.running():
+        await loop._drain(ours, COUNT, 64)
+    return tmp_path, recording
+
+
+async def test_the_replay_leaves_the_rows_of_the_run_in_every_table_of_bus_and_store(round_: tuple[Path, Recording]) -> None:
+    folder, recording = round_
+    ours, bare = folder / "ours", folder / "bare"
+    recording.replay({ours / name: bare / name for name in ("bus.db", "first.db")})
+    for name in ("bus.db", "first.db"):
+        after, again = contents(ours / name), contents(bare / name)
+        assert set(after) == set(again)
+        assert {table for table in after if after[table] != again[table]} == set(), name
+        assert any(after.values())
+
+
+async def test_a_run_has_handled_every_message_once_and_said_each_on(round_: tuple[Path, Recording]) -> None:
+    folder = round_[0] / "ours"
+    store = folder / "first.db"
+    assert asked(store, "SELECT count(*), sum(handled), min(last), max(last) FROM counter") == [(ACTORS, COUNT, 9, 9)]
+    assert asked(store, "SELECT count(*) FROM inbox") == [(COUNT,)]
+    assert asked(store, "SELECT (SELECT count(*) FROM dead_letter), (SELECT count(*) FROM suspended)") == [(0, 0)]
+    bus = connect(bus_url(folder))
+    await bus.open()
+    try:
+        assert (await bus.ends(SECOND))[0] == (0, COUNT)
+        said = await bus.read(SECOND, 0, 0)
+        heard = await bus.read(FIRST, 0, 0)
+    finally:
+        await bus.close()
+    assert [(r.key, r.value) for r in said] == [(r.key, r.value) for r in heard], "in the order of the log"
+    assert {len(r.value or b"") for r in said} == {VALUE_BYTES}
+
+
+async def test_both_files_commits_are_recorded_and_every_transaction_that_began_has_ended(
+    round_: tuple[Path, Recording],
+) -> None:
+    folder, recording = round_
+    commits = dict.fromkeys(("bus.db", "first.db"), 0)
+    for path, steps in recording.calls:
+        assert path.parent == folder / "ours"
+        commits[path.name] += sum(sql == "COMMIT" for sql, _, _ in steps)
+    assert all(commits.values()), commits
+    begun = sum(sql.startswith("BEGIN") for _, steps in recording.calls for sql, _, _ in steps)
+    ended = sum(sql in ("COMMIT", "ROLLBACK") for _, steps in recording.calls for sql, _, _ in steps)
+    assert begun == ended
+
+
+def well_formed(report: Report, name: str) -> dict[str, Any]:
+    """The report as it comes out of `--json`, its shape checked."""
+    told: dict[str, Any] = json.loads(json.dumps(report.as_dict(), allow_nan=False))
+    assert (set(told), told["bench"]) == ({"bench", "conditions", "figures", "bars"}, name)
+    assert set(conditions()) <= set(told["conditions"])
+    assert told["conditions"]["value_bytes"] == VALUE_BYTES
+    for bar in told["bars"].values():
+        assert set(bar) == {"value", "bar", "ok"} and isinstance(bar["ok"], bool)
+    values = [*told["figures"].values(), *(bar["value"] for bar in told["bars"].values())]
+    assert all(math.isfinite(value) and value >= 0 for value in values)
+    return told
+
+
+async def test_a_small_loop_bench_has_both_sides_at_both_batches_and_leaves_no_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(loop, "WARM_UP", 10)
+    monkeypatch.setattr("os.sync", lambda: None)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    told = well_formed(await loop.run(30, 1), "loop")
+    assert (told["conditions"]["messages"], told["conditions"]["rounds"], told["conditions"]["actors"]) == (30, 1, 3)
+    for batch in (64, 500):
+        assert {f"loop at {batch}, msg/s", f"bare sqlite3 at {batch}, msg/s"} <= set(told["figures"])
+        assert told["bars"][f"loop / bare at {batch}"]["bar"] == 0.60
+    assert len(told["bars"]) == 3
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_small_hop_bench_has_its_percentiles_its_floor_and_leaves_no_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(hop, "WARM_UP", 1)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    told = well_formed(await hop.run(6), "hop")
+    assert told["conditions"]["messages"] == 6
+    assert list(told["bars"]) == ["one hop, p50, ms", "one hop, p95, ms"]
+    assert told["bars"]["one hop, p50, ms"]["value"] <= told["bars"]["one hop, p95, ms"]["value"]
+    assert [name for name in told["figures"] if name.startswith("floor")]
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_poison_and_oddities_come_back_from_the_log_as_they_were_and_mean_the_same(tmp_path: Path) -> None:
+    spoilt = [poison.spoil(message("actor", 1, 7)) for poison in POISONS]
+    odd = [change(message("actor", n, 7)) for n, change in enumerate(ODDITIES)]
+    bus = connect(bus_url(tmp_path))
+    await bus.open()
+    try:
+        await bus.declare(TOPICS)
+        await bus.append([*spoilt, *odd])
+        records = await bus.read(FIRST, 0, 0)
+    finally:
+        await bus.close()
+    assert [(r.key, r.value, r.headers) for r in records] == [(r.key, r.value, r.headers) for r in (*spoilt, *odd)]
+    assert [pack_headers(r.headers) for r in records] == [pack_headers(r.headers) for r in (*spoilt, *odd)]
+    reasons = []
+    for record in records[: len(POISONS)]:
+        with pytest.raises(Undecodable) as refused:
+            decode(record, {Count.type: Count})
+        reasons.append(refused.value.reason)
+    assert reasons == [poison.reason for poison in POISONS]
+    read = [decode(record, {Count.type: Count}).message for record in records[len(POISONS) :]]
+    assert [each.seq for each in read if isinstance(each, Count)] == list(range(len(ODDITIES)))
