@@ -17,7 +17,7 @@ from agents.users.messages import SecondPhaseDue
 from bus.record import Record
 from stores.engine import SqliteTx
 from tests.integration.stores.memory import Memory
-from tests.integration.stores.world import NOW_MS, boxes, ids
+from tests.integration.stores.world import NOW_MS, boxes
 
 CAUSES = [f"00000000-0000-4000-8000-{n:012d}" for n in range(1_000)]
 ACTORS, NAMES = ("a", "b", "c"), ("try_deadline", "second_phase")
