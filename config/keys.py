@@ -86,7 +86,7 @@ def load(path: Path) -> Keys:
         raise KeyFileError(f"The key file {path} cannot be read ({exc.strerror}): give it to the user that runs Lendbus.") from exc
     try:
         return _parse(json.loads(content))
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         # No cause: its message could quote the file.
         raise KeyFileError(f"{path} is not a key file of format {FORMAT}: put the platform's key file back from its backup.") from None
 
