@@ -45,7 +45,7 @@ class Simulation:
         self._steps = steps
         self._numbers = 0
         self._people = [self.new_id() for _ in range(PEOPLE)]
-        self.platform.mangles = lambda o: o.topic.endswith(".commands") and self._may_mangle and self.chance.random() < 0.04
+        self.platform.mangles = lambda o: o.topic.endswith(".commands") and self._may_mangle and self.chance.random() < 0.07
         self._may_mangle = True
         self._choices: dict[Callable[[], str], int] = {
             self.deliver: 12,
@@ -225,7 +225,7 @@ class Simulation:
             return "none"
         letter, identity = self.chance.choice(letters), self.new_id()
         good = self.platform.log.undamaged.get((letter["topic"], letter["partition"], letter["offset"]))
-        skipped = good is None or (self._replaceable(letter["headers"]) and self.chance.random() < 0.5)
+        skipped = good is None or (self._replaceable(letter["headers"]) and self.chance.random() < 0.7)
         if skipped or good is None:
             side.transaction(operator.skip_letter, self._act(), letter["id"])
         else:

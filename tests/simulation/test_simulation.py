@@ -163,8 +163,8 @@ PLANTED: dict[Patch, str] = {
     no_inbox: "a message took effect twice",
     no_epoch_check: "a lost owner was not told",
     no_barrier: "a confirmed member cannot log in|a cancelled registration keeps an account",
-    no_resending: "not what was said",
-    forgetting_what_was_not_sent: "not what was said",
+    no_resending: "not what was said|a request was never answered",
+    forgetting_what_was_not_sent: "not what was said|a request was never answered",
     claims_that_nobody_loses: "claims are not what the accounts hold",
     claims_that_nobody_gives_back: "claims are not what the accounts hold",
     messages_that_pass_their_suspended_actor: "not everybody who registered has a registration|never answered|has not ended",
@@ -173,7 +173,7 @@ PLANTED: dict[Patch, str] = {
     firings_that_are_lost: "it does not end",
     nobody_who_waits: "a request was never answered",
     one_speaker_backwards: "not what was said, in its order",
-    dead_letters_without_a_row: "dead letters and bad records differ",
+    dead_letters_without_a_row: "dead letters and bad records differ|a request was never answered",
     a_tried_that_comes_late_and_wins: "a decision flipped|BarrierBroken",
 }
 

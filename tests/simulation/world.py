@@ -175,7 +175,7 @@ class Owner:
         """As `Partition.transaction`: under the epoch, and with the acknowledged rows; `crash` may be "before" or "after" the COMMIT."""
         batch = Batch(self.side.service, self.tenure, "log-1", now_ms, HORIZON_MS, tuple(self.sent))
         done = self.side.transaction(_owned, work, batch, *args, crash=crash)
-        self.side.said += [row.record for row in done.leaving]
+        self.side.said += [row.record for row in sorted(done.leaving, key=lambda row: row.id)]  # by their numbers: as they were said
         if crash == "after":
             raise Crash
         self.sent.clear()

@@ -158,5 +158,5 @@ class Model(RuleBasedStateMachine):
         self.memory.connection.close()
 
 
-Model.TestCase.settings = settings(max_examples=30, stateful_step_count=20)
+Model.TestCase.settings = settings(max_examples=20, stateful_step_count=20)
 TestModel = Model.TestCase
