@@ -41,7 +41,7 @@ def chains(draw: st.DrawFn) -> list[Step]:
         receiver = draw(st.sampled_from(["users", "accounts"]))
         timed = draw(st.booleans())
         sender = "timer" if timed else "gateway"
-        steps.append(a_step(f"m{n}", cause.message_id if cause else None, at_ms=at_ms, sender=sender, receiver=receiver, offset=n))
+        steps.append(a_step(f"m{n}", cause.message_id if cause else None, at_ms=at_ms, sender=sender, receiver=receiver, offset=100 - n))
     return steps
 
 

@@ -184,3 +184,10 @@ def test_the_plausible_years_are_2000_to_2199_to_the_millisecond(at_ms: int, sai
 )
 def test_a_span_changes_its_unit_at_two_of_it(length_ms: int, said: str) -> None:
     assert span(length_ms) == said
+
+
+@pytest.mark.parametrize("width", range(20, 60, 3))
+def test_a_fixed_column_of_wide_characters_is_whole_at_any_width(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    who = "林小明" * 5
+    assert table([{"who": who, "name": "n" * 20}], (Column("who", fixed=True), Column("name"))).count(who) == 1
