@@ -273,4 +273,4 @@ class LogAndModel(RuleBasedStateMachine):
 
 
 TestLogAndModel = LogAndModel.TestCase
-TestLogAndModel.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+TestLogAndModel.settings = settings(max_examples=20, stateful_step_count=30, deadline=None)
