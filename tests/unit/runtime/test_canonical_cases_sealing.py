@@ -102,6 +102,14 @@ def test_a_sealed_value_has_one_spelling(respelt: Any) -> None:
     stays_closed(respelt(RING.seal(MOBILE, field="mobile")))
 
 
+@pytest.mark.parametrize("text", ["", "x", "xy", "xyz"])
+def test_the_bits_that_base64_does_not_use_make_no_second_spelling(text: str) -> None:
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    sealed = RING.seal(text, field="mobile")
+    for letter in set(alphabet) - {sealed[-1]}:
+        stays_closed(sealed[:-1] + letter)
+
+
 @given(st.binary(max_size=60))
 def test_random_content_never_opens(whole: bytes) -> None:
     stays_closed(with_content(RING.seal("", field="mobile"), whole))
