@@ -60,5 +60,5 @@ def _holder(real: Path) -> str:
     try:
         note = json.loads((real / NAME).read_text())
         return f"process {int(note['pid'])}, since {instant(int(note['since_ms']))}"
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
         return "a process that is just starting"
