@@ -274,3 +274,15 @@ class LogAndModel(RuleBasedStateMachine):
 
 TestLogAndModel = LogAndModel.TestCase
 TestLogAndModel.settings = settings(max_examples=20, stateful_step_count=30, deadline=None)
+
+
+@pytest.mark.parametrize(
+    ("max_bytes", "count"), [(0, 1), (9, 1), (10, 1), (19, 1), (20, 2), (21, 2), (29, 2), (30, 3), (1_000, 3)], ids=lambda n: f"{n}"
+)
+def test_a_run_holds_exactly_the_bytes_that_it_may(max_bytes: int, count: int) -> None:
+    c = sqlite3.connect(":memory:", isolation_level=None)
+    schema.create(c)
+    write.declare(c, [TopicSpec("t")], wait_s=WAIT_S)
+    append(c, [Call([Outgoing("t", b"key", b"value67", (), 0)] * 3, None)], wait_s=WAIT_S)
+    assert len(read.read(c, "t", 0, 0, 500, max_bytes)) == count
+    c.close()
