@@ -41,7 +41,6 @@ async def start_workers(crew: Crew, settings: Settings, services: Iterable[str])
     """Start the workers of these services; each works, or waits as standby. Raises Failed for a store that cannot be used."""
     for worker in [await built_worker(settings, service) for service in services]:  # one by one: Alembic has one context a process
         crew.start(worker)
-    crew.start(FileGuard(files(settings, services)))
 
 
 def files(settings: Settings, services: Iterable[str]) -> list[Path]:
