@@ -30,8 +30,8 @@ def command(
 
 
 async def _work(crew: "Crew", settings: "Settings", services: list[str]) -> int:
-    from tools.processes import serve_until_stopped
     from tools.file_guard import FileGuard
+    from tools.processes import serve_until_stopped
     from tools.starting import files, start_workers
 
     await start_workers(crew, settings, services)
