@@ -165,9 +165,9 @@ def test_all_that_is_wrong_is_one_sentence_a_line_in_the_order_of_the_table() ->
 
 
 def test_the_home_folder_is_understood_in_paths(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("HOME", str(tmp_path / "house"))
     said = load(data="~/lend", key_file="~/keys.json", bus="sqlite", db="sqlite:///~/stores")
-    assert said.bus_url() == f"sqlite:///{tmp_path}/home/lend/bus.db"
-    assert said.key_path() == tmp_path / "home" / "keys.json"
-    assert said.store_url("users") == f"sqlite+aiosqlite:///{tmp_path}/home/stores/users.db"
-    assert settings.load(data="~/lend").key_path() == tmp_path / "home" / "lend" / "keys.json"
+    assert said.bus_url() == f"sqlite:///{tmp_path}/house/lend/bus.db"
+    assert said.key_path() == tmp_path / "house" / "keys.json"
+    assert said.store_url("users") == f"sqlite+aiosqlite:///{tmp_path}/house/stores/users.db"
+    assert settings.load(data="~/lend").key_path() == tmp_path / "house" / "lend" / "keys.json"
