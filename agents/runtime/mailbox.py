@@ -12,7 +12,6 @@ import structlog
 from faust.types import TP
 
 from agents.runtime import metrics
-from agents.runtime.batch import Item
 from agents.runtime.partition import Partition, Terms, take_over
 from agents.runtime.scanner import Scanner
 from agents.runtime.service import Service
@@ -30,8 +29,7 @@ def raw(app: faust.App, topic: str) -> Any:
     return app.topic(topic, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
 
 
-DECODED_AT_ONCE = 64  # records between two looks at what else is to do
-RUNS_AHEAD = 1  # decoded runs that wait for the one in work
+RUNS_AHEAD = 1  # runs that wait for the one in work
 
 
 class Mailbox:
@@ -46,7 +44,7 @@ class Mailbox:
         self._terms = terms
         self._partitions: dict[TP, Partition] = {}
         self._tasks: dict[TP, list[asyncio.Task[None]]] = {}
-        self._decoded: asyncio.Queue[tuple[Any, Partition, list[Item]]] = asyncio.Queue(RUNS_AHEAD)
+        self._ready: asyncio.Queue[tuple[Any, Partition]] = asyncio.Queue(RUNS_AHEAD)
         self._working: asyncio.Task[None] | None = None
         self._open = asyncio.Event()
         self._open.set()
@@ -70,18 +68,13 @@ class Mailbox:
         metrics.OWNED.labels(self.service.name).set(len(self._partitions))
 
     async def handle(self, event: Any) -> None:
-        """Decode a run of records and hand it to the work, which applies and acknowledges runs one after another.
+        """Hand a run of records to the work, which applies and acknowledges runs one after another.
 
-        One run is decoded while the one before it is in its transaction. What cannot be handled is reported; then wait to be cancelled.
+        The next run waits ready while one is in its transaction. What cannot be handled is reported; then wait to be cancelled.
         """
         await self._open.wait()
         try:
-            partition = self._partitions[event.message.tp]
-            items: list[Item] = []
-            for start in range(0, len(event.value), DECODED_AT_ONCE):
-                items += partition.decoded(event.value[start : start + DECODED_AT_ONCE])
-                await asyncio.sleep(0)  # a transaction that has ended meanwhile is followed by the next at once
-            await self._decoded.put((event, partition, items))
+            await self._ready.put((event, self._partitions[event.message.tp]))
         except Exception as exc:  # noqa: BLE001 - leaving the body would lose the run (FAUST 1); the worker ends the process
             self.fail(exc)
             await asyncio.Event().wait()
@@ -101,17 +94,17 @@ class Mailbox:
 
     async def idle(self) -> None:
         """Wait until every run that was handed over is committed and acknowledged."""
-        await self._decoded.join()
+        await self._ready.join()
 
     async def _work(self) -> None:
         while True:
-            event, partition, items = await self._decoded.get()
+            event, partition = await self._ready.get()
             if self._partitions.get(event.message.tp) is partition:  # else it is somebody else's by now, who reads it again
                 with metrics.BATCH_SECONDS.labels(self.service.name).time():
-                    await partition.apply(items)
+                    await partition.apply(event.value)
                 with faults.around("loop.ack"):
                     event.ack()
-            self._decoded.task_done()
+            self._ready.task_done()
 
     async def close(self) -> None:
         """End every partition."""

@@ -5,15 +5,16 @@ actor's messages never overtake each other on their way out.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any, Protocol, TypeVar
 
 import structlog
 
 from agents.runtime import batch as batches
 from agents.runtime import metrics, outbox, ownership, position
-from agents.runtime.batch import Batch, Done, Item
+from agents.runtime.batch import Batch, Done
 from agents.runtime.outbox import Pending
 from agents.runtime.ownership import Tenure
 from agents.runtime.patience import until_back
@@ -70,42 +71,48 @@ class Partition:
         self._batch_max = terms.batch_max
         self._registry = service.registry
 
-    def decoded(self, run: Sequence[Record]) -> list[Item]:
-        """Every record of a run as a message of this service, or as a dead letter."""
-        return batches.decoded(run, self._registry)
-
-    async def apply(self, items: list[Item]) -> None:
+    async def apply(self, run: Sequence[Record]) -> None:
         """Return when the run is committed. Raises LostEpoch, and nothing else but cancellation."""
-        for start in range(0, len(items), self._batch_max):
-            await self._apply(items[start : start + self._batch_max])
+        for start in range(0, len(run), self._batch_max):
+            await self._apply(run[start : start + self._batch_max])
 
-    async def _apply(self, items: list[Item]) -> None:
+    async def _apply(self, run: Sequence[Record]) -> None:
         await self.relay.room()
         try:
-            done = await self.transaction("loop.commit", batches.apply, items, None)
+            done = await self._commit(run, None)
         except RowRejected as exc:
-            if len(items) == 1:
+            if len(run) == 1:
                 log.error("the database refuses what a message makes; its actor is suspended", service=self.service.name, error=str(exc))
-                self._note(await self.transaction("loop.commit", batches.apply, items, str(exc)))
+                self._note(await self._commit(run, str(exc)))
             else:
-                half = len(items) // 2
-                await self._apply(items[:half])
-                await self._apply(items[half:])
+                half = len(run) // 2
+                await self._apply(run[:half])
+                await self._apply(run[half:])
         else:
             self._note(done)
+
+    async def _commit(self, run: Sequence[Record], rejected: str | None) -> Done:
+        """The loop's transaction; the records are decoded before it begins, once however often it is repeated."""
+        decode = cache(lambda: batches.decoded(run, self._registry))
+
+        def commit(batch: Batch) -> Awaitable[Done]:
+            return self.store.prepared(decode, "loop.commit", lambda tx, items: _owned(tx, batches.apply, batch, items, rejected))
+
+        return await self._in_turn(commit)
 
     async def transaction(self, operation: str, work: Callable[..., R], *args: Any) -> R:
         """One transaction `work(tx, batch, …)` in this partition's name, repeated while the store is away; its rows go to the relay.
 
         Raises LostEpoch, RowRejected, or what `work` raises.
         """
+        return await self._in_turn(lambda batch: self.store.transaction(operation, _owned, work, batch, *args))
 
+    async def _in_turn(self, commit: Callable[[Batch], Awaitable[R]]) -> R:
         async def once() -> R:
             async with self._one_at_a_time:
                 sent = self.relay.take_sent()
                 try:
-                    batch = replace(self._batch, now_ms=self.clock(), sent=sent)
-                    done = await self.store.transaction(operation, _owned, work, batch, *args)
+                    done = await commit(replace(self._batch, now_ms=self.clock(), sent=sent))
                 except BaseException:
                     self.relay.give_back(sent)
                     raise

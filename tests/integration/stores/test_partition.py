@@ -54,7 +54,7 @@ async def test_a_long_run_is_handled_in_transactions_of_bounded_size(world: Worl
     partition, _ = await owned(world, FakeBus(), batch_max=4)
     commits = Commits()
     with faults.installed(commits):
-        await partition.apply(partition.decoded([world.record("a", Do(number=1)) for _ in range(10)]))
+        await partition.apply([world.record("a", Do(number=1)) for _ in range(10)])
     assert commits.counts["loop.commit.after"] == 3
     assert await world.box("a") == Box("a", 10, "x " * 10)
 
@@ -63,7 +63,7 @@ async def test_a_run_is_halved_until_the_rejected_message_is_alone_and_order_is_
     partition, _ = await owned(world, FakeBus())
     run = [world.record(actor, Do(number=1, word=f"w{n}")) for n in range(4) for actor in "ab"]
     run[3] = world.record("b", Do(what="big"))._replace(offset=3)
-    await partition.apply(partition.decoded(run))
+    await partition.apply(run)
     assert await world.box("a") == Box("a", 4, "w0 w1 w2 w3 ")
     assert await world.box("b") == Box("b", 1, "w0 "), "what came before it stands, what came after queues behind"
     assert await world.column(parked.c.offset) == [3, 5, 7]
@@ -74,7 +74,7 @@ async def test_a_run_is_halved_until_the_rejected_message_is_alone_and_order_is_
 
 async def test_two_rejected_messages_of_one_actor_are_two_in_its_queue(world: World) -> None:
     partition, _ = await owned(world, FakeBus())
-    await partition.apply(partition.decoded([world.record("a", Do(what="big")) for _ in range(2)]))
+    await partition.apply([world.record("a", Do(what="big")) for _ in range(2)])
     assert await world.column(parked.c.offset) == [0, 1]
     assert len(await world.rows(suspended)) == 1
 
@@ -84,7 +84,7 @@ async def test_rows_reach_the_relay_in_the_order_of_their_commits(world: World) 
     partition, _ = await owned(world, bus)
     relay = asyncio.create_task(partition.relay.run())
     runs = [[world.record("a", Do(what="say", number=1, word=f"w{n}-"))] for n in range(20)]
-    await asyncio.gather(*(partition.apply(partition.decoded(run)) for run in runs))
+    await asyncio.gather(*(partition.apply(run) for run in runs))
     assert await partition.relay.drain(5)
     relay.cancel()
     await asyncio.gather(relay, return_exceptions=True)
@@ -94,10 +94,10 @@ async def test_rows_reach_the_relay_in_the_order_of_their_commits(world: World) 
 async def test_a_transaction_takes_along_what_the_bus_has_acknowledged(world: World) -> None:
     bus = FakeBus()
     partition, _ = await owned(world, bus)
-    await partition.apply(partition.decoded([world.record("a", Do(what="say", number=2))]))
+    await partition.apply([world.record("a", Do(what="say", number=2))])
     relay = asyncio.create_task(partition.relay.run())
     await until(lambda: len(bus.records) == 2)
-    await partition.apply(partition.decoded([world.record("a", Do(number=1))]))
+    await partition.apply([world.record("a", Do(number=1))])
     relay.cancel()
     await asyncio.gather(relay, return_exceptions=True)
     assert await world.rows(outbox) == []
@@ -107,14 +107,14 @@ async def test_a_store_that_is_away_is_asked_again_and_the_run_has_effect_once(w
     partition, _ = await owned(world, FakeBus())
     commits = Commits(loop_commit_before=StoreAway("locked"))
     with faults.installed(commits):
-        await partition.apply(partition.decoded([world.record("a", Do(number=1))]))
+        await partition.apply([world.record("a", Do(number=1))])
     assert commits.counts["loop.commit.before"] == 2
     assert await world.box("a") == Box("a", 1, "x ")
 
 
 async def test_a_failed_transaction_gives_back_what_it_would_have_deleted(world: World) -> None:
     partition, _ = await owned(world, FakeBus())
-    await partition.apply(partition.decoded([world.record("a", Do(what="say", number=1))]))
+    await partition.apply([world.record("a", Do(what="say", number=1))])
     partition.relay.give_back([1])
 
     def fails(tx: Any, batch: Any) -> Any:
@@ -130,23 +130,23 @@ async def test_a_partition_that_was_taken_over_says_so_and_writes_nothing(world:
     await world.take_over()
     before = await world.everything()
     with pytest.raises(LostEpoch):
-        await partition.apply(partition.decoded([world.record("a", Do(what="say", number=1))]))
+        await partition.apply([world.record("a", Do(what="say", number=1))])
     assert await world.everything() == before and len(partition.relay) == 0
 
 
 async def test_a_suspension_wakes_the_scanner(world: World) -> None:
     partition, _ = await owned(world, FakeBus())
-    await partition.apply(partition.decoded([world.record("a")]))
+    await partition.apply([world.record("a")])
     assert not partition.wake.is_set(), "nothing for it"
     world.weather.broken = {"boom"}
-    await partition.apply(partition.decoded([world.record("a", Do(word="boom"))]))
+    await partition.apply([world.record("a", Do(word="boom"))])
     assert partition.wake.is_set()
 
 
 @pytest.mark.parametrize("what", ["timer", "attempt"])
 async def test_a_new_timer_or_attempt_wakes_the_scanner(world: World, what: str) -> None:
     partition, _ = await owned(world, FakeBus())
-    await partition.apply(partition.decoded([world.record("a", Do(what=what, number=1))]))
+    await partition.apply([world.record("a", Do(what=what, number=1))])
     assert partition.wake.is_set()
 
 
@@ -155,10 +155,10 @@ async def test_dying_before_the_commit_leaves_nothing_and_after_it_everything(wo
     record = world.record("a", Do(what="say", number=1))
     before = await world.everything()
     with faults.installed(Commits(loop_commit_before=faults.InjectedFault())), pytest.raises(faults.InjectedFault):
-        await partition.apply(partition.decoded([record]))
+        await partition.apply([record])
     assert await world.everything() == before
     with faults.installed(Commits(loop_commit_after=faults.InjectedFault())), pytest.raises(faults.InjectedFault):
-        await partition.apply(partition.decoded([record]))
+        await partition.apply([record])
     assert len(await world.rows(inbox)) == len(await world.rows(outbox)) == 1
     bus = FakeBus()
     await owned(world, bus)

@@ -142,7 +142,7 @@ async def test_a_cleared_timer_does_not_fire(world: World) -> None:
 
 async def test_a_new_timer_wakes_the_scanner_by_itself(world: World) -> None:
     async with scanning(world) as s:
-        await s.partition.apply(s.partition.decoded([world.record("a", Do(what="timer", number=NOW_MS, word="bell"))]))
+        await s.partition.apply([world.record("a", Do(what="timer", number=NOW_MS, word="bell"))])
         await until(lambda: s.bus.records)
 
 
@@ -215,7 +215,7 @@ async def _reason_is(world: World, reason: str) -> bool:
 async def test_an_attempt_is_asked_with_its_number_and_its_answer_comes_to_the_actor(world: World) -> None:
     async with scanning(world) as s:
         cause = world.record("a", Do(what="attempt", number=7, word="N1"), trace="t-1")
-        await s.partition.apply(s.partition.decoded([cause]))
+        await s.partition.apply([cause])
         await until(lambda: s.bus.records)
         assert s.bank.asked == [("N1", {"number": 7})]
         (answer,) = s.bus.records
@@ -228,7 +228,7 @@ async def test_an_attempt_that_is_not_answered_is_asked_again_under_the_same_num
     bank = Bank()
     bank.failures = [TimeoutError(), ConnectionError("refused s1.k1.c2VjcmV0")]
     async with scanning(world, bank) as s:
-        await s.partition.apply(s.partition.decoded([world.record("a", Do(what="attempt", word="N1"))]))
+        await s.partition.apply([world.record("a", Do(what="attempt", word="N1"))])
         for tries in (1, 2):
             await _until_tried(world, tries)
             (next_ms,) = await world.column(attempt.c.next_ms)
@@ -251,7 +251,7 @@ async def test_the_last_error_of_an_attempt_is_kept_without_what_was_sealed(worl
     bank = Bank()
     bank.failures = [ConnectionError("refused s1.k1.c2VjcmV0")]
     async with scanning(world, bank) as s:
-        await s.partition.apply(s.partition.decoded([world.record("a", Do(what="attempt", word="N1"))]))
+        await s.partition.apply([world.record("a", Do(what="attempt", word="N1"))])
         await _until_tried(world, 1)
     assert await world.column(attempt.c.last_error) == ["ConnectionError: refused s1.…"]
 
@@ -260,7 +260,7 @@ async def test_an_attempt_whose_budget_is_spent_waits_for_a_person(world: World)
     bank = Bank()
     bank.failures = [ConnectionError()] * ATTEMPTS.budget
     async with scanning(world, bank) as s:
-        await s.partition.apply(s.partition.decoded([world.record("a", Do(what="attempt", word="N1"))]))
+        await s.partition.apply([world.record("a", Do(what="attempt", word="N1"))])
         for tries in range(1, ATTEMPTS.budget + 1):
             await _until_tried(world, tries)
             (next_ms,) = await world.column(attempt.c.next_ms)
@@ -286,7 +286,7 @@ async def test_only_so_many_are_asked_at_once_and_all_are_asked_in_the_end(world
     bank.gate.clear()
     count = ATTEMPTS_AT_ONCE * 2 + 1
     async with scanning(world, bank) as s:
-        await s.partition.apply(s.partition.decoded([world.record(f"a{n}", Do(what="attempt", word=f"N{n}")) for n in range(count)]))
+        await s.partition.apply([world.record(f"a{n}", Do(what="attempt", word=f"N{n}")) for n in range(count)])
         await until(lambda: len(bank.asked) == ATTEMPTS_AT_ONCE)
         await s.at(NOW_MS + 1)
         assert len(bank.asked) == ATTEMPTS_AT_ONCE
@@ -300,7 +300,7 @@ async def test_a_slow_attempt_is_not_asked_twice_while_it_is_under_way(world: Wo
     bank = Bank()
     bank.gate.clear()
     async with scanning(world, bank) as s:
-        await s.partition.apply(s.partition.decoded([world.record("a", Do(what="attempt", word="N1"))]))
+        await s.partition.apply([world.record("a", Do(what="attempt", word="N1"))])
         await until(lambda: bank.asked)
         for step in range(5):
             await s.at(NOW_MS + step)
@@ -332,6 +332,6 @@ async def test_ending_the_scanner_ends_what_it_asks(world: World) -> None:
     bank = Bank()
     bank.gate.clear()
     async with scanning(world, bank) as s:
-        await s.partition.apply(s.partition.decoded([world.record("a", Do(what="attempt", word="N1"))]))
+        await s.partition.apply([world.record("a", Do(what="attempt", word="N1"))])
         await until(lambda: bank.asked)
     assert bank.at_once == 0 and await world.column(attempt.c.tries) == [0]
