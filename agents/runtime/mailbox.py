@@ -70,14 +70,11 @@ class Mailbox:
     async def handle(self, event: Any) -> None:
         """Hand a run of records to the work, which applies and acknowledges runs one after another.
 
-        The next run waits ready while one is in its transaction. What cannot be handled is reported; then wait to be cancelled.
+        The next run waits ready while one is in its transaction. What cannot be applied ends the work, which is reported.
         """
         await self._open.wait()
-        try:
-            await self._ready.put((event, self._partitions[event.message.tp]))
-        except Exception as exc:  # noqa: BLE001 - leaving the body would lose the run (FAUST 1); the worker ends the process
-            self.fail(exc)
-            await asyncio.Event().wait()
+        if (partition := self._partitions.get(event.message.tp)) is not None:  # else it was revoked: its next owner reads the run again
+            await self._ready.put((event, partition))
 
     async def pause(self, within_s: float) -> None:
         """Take nothing more, finish the runs in work, let the outbox leave; all of it within the time, none of it after a failure."""

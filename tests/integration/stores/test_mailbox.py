@@ -161,3 +161,13 @@ async def test_another_log_is_noticed_at_the_assignment(post: Post, monkeypatch:
     await post.world.run(post.world.record("a"), post.world.record("a"))
     assert await post.assign() == {T0: 0}
     assert len(said) == 1 and said[0].startswith("log alarm") and "another log" in said[0]
+
+
+async def test_a_run_of_a_partition_that_was_revoked_is_left_to_its_next_owner_and_is_no_failure(post: Post) -> None:
+    await post.assign()
+    await post.mailbox.revoked({T0})
+    event = Event(post.world.record("a"))
+    await post.mailbox.handle(event)
+    await post.mailbox.idle()
+    assert not event.acked and not post.mailbox.failed.done()
+    assert await post.world.rows(inbox) == []
