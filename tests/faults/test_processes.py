@@ -46,7 +46,6 @@ async def test_a_frozen_owner_wakes_up_after_three_leases_and_finds_itself_repla
     await world.arrived(100)
     frozen = owner.pid
     owner.send(signal.SIGSTOP)
-    owner.is_frozen()
     await world.owns(standby)
     await loading
     await world.producer.run(LEASES_S)

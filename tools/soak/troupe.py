@@ -82,7 +82,8 @@ class Actor:
             with (self.folder / f"stage{self.stage}-{self.number}.log").open("ab") as log:
                 self.process = await self._start(log)
             code = await self.process.wait()
-            self.endings.append(Ending(self.stage, self.process.pid, code, self.asked, self.fault, self.seen_frozen))
+            stood = self.seen_frozen or self.frozen_by_us  # whom we stopped may be ended before anybody has looked at it
+            self.endings.append(Ending(self.stage, self.process.pid, code, self.asked, self.fault, stood))
 
     async def _start(self, log: IO[bytes]) -> asyncio.subprocess.Process:
         self.asked, self.frozen_by_us, self.seen_frozen = None, False, False
