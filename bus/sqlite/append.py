@@ -6,15 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from aiokafka.partitioner import murmur2
-
 from bus.errors import LostLease, RecordRefused
 from bus.headers import pack_headers
+from bus.partitioning import partition_of
 from bus.record import Fence, Outgoing
 from bus.sqlite.schema import OFFSET_BITS
 from stores.sqlite import execute_rows, immediate, insert_of
-
-HASH_MASK = 0x7FFF_FFFF  # as Kafka's Java client makes murmur2 positive
 
 Row = tuple[int, int, int, bytes | None, bytes | None, bytes | None]  # of the table `record`
 INSERT = "INSERT INTO record(id, timestamp_ms, appended_ms, key, value, headers) VALUES(?,?,?,?,?,?)"
@@ -120,10 +117,3 @@ def _partition(record: Outgoing, count: int) -> int:
             raise RecordRefused(f"topic {record.topic!r} has no partition {record.partition}, only 0 to {count - 1}")
         return record.partition
     return partition_of(record.key, count)
-
-
-def partition_of(key: bytes | None, count: int) -> int:
-    """Where a key goes, as Kafka's Java client decides it; a null key goes to partition 0."""
-    if count == 1 or key is None:
-        return 0
-    return (int(murmur2(key)) & HASH_MASK) % count

@@ -16,9 +16,9 @@ from mode.utils.futures import notify
 
 from bus.errors import BusAway, BusError, LostLease
 from bus.log import READ_BYTES_MAX, READ_LIMIT
+from bus.partitioning import partition_of
 from bus.record import Fence, Record
 from bus.sqlite import read
-from bus.sqlite.append import partition_of
 from bus.sqlite.bus import SqliteBus
 from bus.sqlite.membership import Membership
 

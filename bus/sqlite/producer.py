@@ -9,8 +9,8 @@ from faust.transport.producer import Producer as BaseProducer
 from faust.types import TP, RecordMetadata
 
 from bus.log import TopicSpec
+from bus.partitioning import partition_of
 from bus.record import Headers, Outgoing
-from bus.sqlite.append import partition_of
 from bus.sqlite.bus import SqliteBus
 
 if TYPE_CHECKING:

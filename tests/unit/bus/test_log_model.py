@@ -17,10 +17,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from bus.errors import BusError, LostLease, RecordRefused
 from bus.log import TopicSpec
+from bus.partitioning import partition_of
 from bus.record import Fence, Outgoing, pack_headers
 from bus.sqlite import append as append_module
 from bus.sqlite import lease, read, schema, write
-from bus.sqlite.append import Call, append, partition_of
+from bus.sqlite.append import Call, append
 from stores.process import this_process
 
 ME = this_process()

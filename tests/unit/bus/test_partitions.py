@@ -5,7 +5,7 @@ from aiokafka.partitioner import DefaultPartitioner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bus.sqlite.append import partition_of
+from bus.partitioning import partition_of
 
 SEED, M, R, WORD = 0x9747B28C, 0x5BD1E995, 24, 0xFFFF_FFFF
 
