@@ -112,11 +112,13 @@ class World:
         return self.running[-1]
 
     async def end_all(self) -> None:
-        """End what is left."""
+        """End what is left; what everybody has said is shown with a test that fails."""
         for each in self.running:
-            if each.process.returncode is None:
+            ended = each.process.returncode
+            if ended is None:
                 each.send(signal.SIGKILL)
                 await each.process.wait()
+            print(f"process {each.pid}, {'still there at the end' if ended is None else f'ended with {ended}'}:\n{each.said()}")
 
     async def owner(self, service: str) -> GroupRow | None:
         """Who has a service now, if it lives."""
