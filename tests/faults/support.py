@@ -20,12 +20,14 @@ from bus.connect import connect
 from bus.errors import BusAway
 from bus.log import Bus
 from stores.engine import Store
-from tools.bench.load import bus_url
+from tools.bench.place import Place, here
 from tools.bench.service import END, SECOND
+from tools.soak import books as stores
+from tools.soak.books import Books, told
 from tools.soak.producer import Producer
-from tools.soak.stage import NAMES, TOPICS, prepare, store_url
+from tools.soak.stage import NAMES, TOPICS, prepare
 from tools.soak.troupe import Actor, Troupe
-from tools.soak.verdict import FarEnd, left, parked
+from tools.soak.verdict import FarEnd, left, parked, positions, unlike
 from tools.soak.watch import Watch
 
 PATIENCE_S = 40.0
@@ -49,13 +51,19 @@ async def until(holds: Callable[[], Any], what: str, *, within_s: float = PATIEN
 class World:
     """Two processes a stage: the first one works, the second one waits."""
 
-    folder: Path
+    place: Place
     stages: Sequence[int]
     bus: Bus
+    books: Books
     troupe: Troupe
     watch: Watch
     producer: Producer
     far: FarEnd = field(default_factory=FarEnd)
+
+    @property
+    def folder(self) -> Path:
+        """Where the flags, the words and, on SQLite, the files are."""
+        return self.place.folder
 
     async def start(self, *, standby: bool = True, fault: str = "") -> tuple[Actor, Actor]:
         """Start everything; the first stage's owner, which meets `fault`, and its standby."""
@@ -114,34 +122,49 @@ class World:
         """Take what has come to the far end."""
         topic = END if 2 in self.stages else SECOND
         with contextlib.suppress(BusAway):
-            while records := await self.bus.read(topic, 0, self.far.offset):
-                self.far.take(records)
+            await self.far.read(self.bus, topic, self.place.partitions)
 
     async def ends_well(self) -> None:
         """Everything that was sent arrives once and in order, every poison is one dead letter, nothing is left to be read or healed."""
         await self.arrived(self.producer.total)
-        await until(lambda: parked(self.folder) == self.producer.poison, f"dead letters {self.producer.poison}")
-        await until(lambda: not left(self.folder, "suspended") and not left(self.folder, "parked"), "nobody is suspended")
-        await until(self._has_read_all, "lag 0")
+        poison = await self.producer.poison_in_the_log()
+
+        async def has_letters() -> bool:
+            return await parked(self.books) == poison
+
+        async def is_empty() -> bool:
+            return not any([await left(self.books, table) for table in ("suspended", "parked", "outbox")])
+
+        await until(has_letters, f"dead letters {poison}")
+        await until(is_empty, "nobody is suspended, and nothing waits to leave")
+        await until(self._has_read_all, "lag 0, and the group's offsets are the store's positions")
         await self.read()
         found = (self.far.lost(self.producer.sent), self.far.doubled, self.far.out_of_order)
         assert found == (0, 0, 0), f"lost, doubled, out of order: {found} {self.far.examples}"
         for stage in self.stages:
-            assert self.counters(stage) == {a: (n, n - 1) for a, n in self.producer.sent.items() if n}
+            assert await self.counters(stage) == {a: (n, n - 1) for a, n in self.producer.sent.items() if n}
         assert self.watch.went_back == 0
 
     async def _has_read_all(self) -> bool:
         try:
-            return not any([any((await self.bus.lag(NAMES[s], [TOPICS[s - 1].name])).values()) for s in self.stages])
+            return not any([await self.unread(stage) or await self.unlike(stage) for stage in self.stages])
         except BusAway:
             return False
 
-    def counters(self, stage: int = 1) -> dict[str, tuple[int, int]]:
+    async def unread(self, stage: int = 1) -> int:
+        """How many records of a stage its group has not committed."""
+        return sum((await self.bus.lag(NAMES[stage], [TOPICS[stage - 1].name])).values())
+
+    async def unlike(self, stage: int = 1) -> list[str]:
+        """The partitions of a stage whose group is elsewhere than its store."""
+        return unlike(await self.bus.offsets(NAMES[stage]), await positions(self.books, stage), TOPICS[stage - 1].name)
+
+    async def counters(self, stage: int = 1) -> dict[str, tuple[int, int]]:
         """Of each actor of a stage: how many messages it has handled, and the last one's number."""
-        return {actor: (handled, last) for actor, handled, last in self.ask("SELECT id, handled, last FROM counter", stage)}
+        return {a: (handled, last) for a, handled, last in await told(self.books, NAMES[stage], "SELECT id, handled, last FROM counter")}
 
     def ask(self, question: str, stage: int = 1) -> list[Any]:
-        """One question to a stage's store, or a change by a stranger."""
+        """One question to a stage's SQLite file, or a change by a stranger."""
         with contextlib.closing(sqlite3.connect(self.folder / f"{NAMES[stage]}.db", isolation_level=None, timeout=10)) as c:
             return c.execute(question).fetchall()
 
@@ -153,7 +176,7 @@ class World:
 
     async def redrive(self, actor: str) -> None:
         """An operator redrives a suspended actor."""
-        store = await Store.open(NAMES[1], store_url(self.folder, 1))
+        store = await Store.open(NAMES[1], self.place.store_url(NAMES[1]))
         act = operator.Act("operator:test", "mended", time.time_ns() // 1_000_000)
         await store.transaction("operator.commit", operator.redrive_actor, act, actor)
         await store.close()
@@ -170,13 +193,20 @@ class World:
 
 @asynccontextmanager
 async def a_world(folder: Path, bytecode: Path, *stages: int) -> AsyncIterator[World]:
-    """A prepared folder with a bus; every process that was started is ended with it."""
-    prepare(folder)
-    bus = connect(bus_url(folder))
+    """A prepared folder with a bus of files; every process that was started is ended with it."""
+    async with a_world_in(here(folder), bytecode, *stages) as world:
+        yield world
+
+
+@asynccontextmanager
+async def a_world_in(place: Place, bytecode: Path, *stages: int, rate: int = 400) -> AsyncIterator[World]:
+    """The same in any place."""
+    await asyncio.to_thread(prepare, place)
+    bus, books = connect(place.bus_url), stores.of(place)
     await bus.open()
-    await bus.declare(TOPICS)
-    watch = Watch(folder, bus)
-    world = World(folder, stages or (1,), bus, Troupe(folder, stages or (1,), 2, bytecode), watch, Producer(bus, 1, 400))
+    await bus.declare(place.topics(TOPICS))
+    watch, troupe = Watch(place, bus, books), Troupe(place, stages or (1,), 2, bytecode)
+    world = World(place, stages or (1,), bus, books, troupe, watch, Producer(bus, 1, rate))
     looking = asyncio.create_task(watch.run())
     try:
         yield world
@@ -186,6 +216,7 @@ async def a_world(folder: Path, bytecode: Path, *stages: int) -> AsyncIterator[W
         for actor in world.troupe.actors:
             actor.send(signal.SIGKILL)
         await world.troupe.end(gracefully=False)
+        await books.close()
         await bus.close()
 
 

@@ -6,8 +6,8 @@ import json
 import os
 import sqlite3
 import sys
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,16 @@ from bus.record import Headers, Outgoing, Record
 from config import faults
 from tests.faults.support import bytecode
 from tools.bench.load import message
+from tools.bench.place import Place, here
 from tools.bench.service import Count
-from tools.soak.deeds import Fall
-from tools.soak.plan import KINDS, POINTS, STAGES, Deed, plan
+from tools.soak import books
+from tools.soak.books import Books
+from tools.soak.plan import KINDS, POINTS, SHARED_POINTS, STAGES, Deed, plan
 from tools.soak.poison import ODDITIES, POISONS, Poison
+from tools.soak.roles import Fall
 from tools.soak.stage import prepare
 from tools.soak.troupe import Ending
-from tools.soak.verdict import MUST_BE_NONE, FarEnd, counted_twice, judged, left, takeovers
+from tools.soak.verdict import MUST_BE_NONE, FarEnd, counted_twice, judged, left, takeovers, unlike
 from tools.soak.watch import Change
 
 __all__ = ["bytecode"]
@@ -61,12 +64,6 @@ async def test_a_short_soak_loses_doubles_and_reorders_nothing_and_prints_one_ob
     assert findings["parked"] == findings["poison"]
     assert "--seed 11" in err
     assert not list(tmp_path.iterdir()), "what went well leaves nothing behind"
-
-
-async def test_the_soak_on_another_bus_comes_later_and_says_so(bytecode: Path) -> None:
-    code, out, err = await lendbus(bytecode, "soak", "--seconds", "1", "--bus", "kafka")
-    assert (code, out) == (2, "")
-    assert "later" in err
 
 
 def test_a_seed_replays_its_schedule_and_another_one_has_another() -> None:
@@ -126,7 +123,7 @@ def _arrival(offset: int, identity: str, actor: str, number: int) -> Record:
 
 def test_what_has_arrived_in_order_is_applied() -> None:
     far = at_the_end(("m0", "a", 0), ("n0", "b", 0), ("m1", "a", 1))
-    assert (far.applied, far.lost({"a": 2, "b": 1}), far.doubled, far.out_of_order, far.offset) == (3, 0, 0, 0, 3)
+    assert (far.applied, far.lost({"a": 2, "b": 1}), far.doubled, far.out_of_order, far.offsets) == (3, 0, 0, 0, {0: 3})
 
 
 def test_a_gap_and_a_missing_end_and_a_missing_actor_are_lost() -> None:
@@ -149,6 +146,14 @@ def test_a_number_behind_a_higher_one_of_its_actor_is_out_of_order() -> None:
     assert at_the_end(("m1", "a", 1), ("m0", "a", 0), ("n0", "b", 0)).out_of_order == 1
 
 
+@asynccontextmanager
+async def asking(place: Place) -> AsyncIterator[Books]:
+    """The stores of a place, to be asked."""
+    asked = books.of(place)
+    yield asked
+    await asked.close()
+
+
 @contextmanager
 def counter(folder: Path) -> Iterator[sqlite3.Connection]:
     """The first stage's store."""
@@ -156,21 +161,23 @@ def counter(folder: Path) -> Iterator[sqlite3.Connection]:
         yield c
 
 
-def test_a_counter_that_is_ahead_of_what_was_sent_has_counted_twice(tmp_path: Path) -> None:
-    prepare(tmp_path)
+async def test_a_counter_that_is_ahead_of_what_was_sent_has_counted_twice(tmp_path: Path) -> None:
+    prepare(place := here(tmp_path))
     with counter(tmp_path) as c:
         c.execute("INSERT INTO counter(id, version, handled, last) VALUES('right', 1, 3, 2), ('twice', 1, 4, 2), ('beyond', 1, 3, 3)")
-    wrong = counted_twice(tmp_path, {"right": 3, "twice": 3, "beyond": 3, "lost": 3})
+    async with asking(place) as asked:
+        wrong = await counted_twice(asked, {"right": 3, "twice": 3, "beyond": 3, "lost": 3})
     assert [line.split()[-1] for line in wrong["first"]] == ["twice", "beyond"]
     assert wrong["second"] == []
 
 
-def test_rows_that_are_left_are_counted_over_both_stores(tmp_path: Path) -> None:
-    prepare(tmp_path)
-    assert left(tmp_path, "suspended") == 0
-    with counter(tmp_path) as c:
-        c.execute("INSERT INTO suspended(actor, partition, reason, error, tries, since_ms) VALUES('a', 0, 'r', 'e', 0, 0)")
-    assert left(tmp_path, "suspended") == 1
+async def test_rows_that_are_left_are_counted_over_both_stores(tmp_path: Path) -> None:
+    prepare(place := here(tmp_path))
+    async with asking(place) as asked:
+        assert await left(asked, "suspended") == 0
+        with counter(tmp_path) as c:
+            c.execute("INSERT INTO suspended(actor, partition, reason, error, tries, since_ms) VALUES('a', 0, 'r', 'e', 0, 0)")
+        assert await left(asked, "suspended") == 1
 
 
 @pytest.mark.parametrize("name", MUST_BE_NONE)
@@ -182,13 +189,32 @@ def test_one_finding_of_these_is_enough_to_fail(name: str) -> None:
 
 def test_a_take_over_is_timed_from_the_fall_to_the_next_epoch() -> None:
     owners = {1: [Change(0.0, 1, 10), Change(5.5, 2, 11)]}
-    times = takeovers([Fall("kill", 1, 5.0, 1), Fall("kill", 1, 9.0, 2)], owners)
+    times = takeovers([Fall("kill", 1, 5.0, {0: 1}), Fall("kill", 1, 9.0, {0: 2})], owners)
     assert times == {"kill": {"count": 1, "p50_s": 0.5, "p95_s": 0.5, "max_s": 0.5}}
+
+
+def test_a_take_over_of_several_partitions_has_ended_with_the_last_of_them() -> None:
+    owners = {1: [Change(0.0, 1, 10), Change(0.0, 4, 10, 1), Change(5.2, 5, 11, 1), Change(5.9, 2, 12), Change(7.0, 6, 12, 1)]}
+    assert takeovers([Fall("kill", 1, 5.0, {0: 1, 1: 4})], owners)["kill"]["max_s"] == 0.9
+    assert takeovers([Fall("kill", 1, 5.0, {0: 1, 1: 6})], owners) == {}, "nobody has followed in the second one"
+
+
+def test_a_group_that_is_elsewhere_than_the_store_is_named_with_its_partition() -> None:
+    offsets = {("bench.first", 0): 5, ("bench.first", 2): 9, ("bench.first", 3): 0, ("bench.end", 0): 7}
+    assert unlike(offsets, {0: 5, 2: 8, 4: 0}, "bench.first") == ["bench.first/2: the group is at 9, the store at 8"]
+    assert unlike({}, {1: 4}, "bench.first") == ["bench.first/1: the group is at None, the store at 4"]
+
+
+def test_on_kafka_a_schedule_has_only_points_that_its_transport_has_and_longer_freezes() -> None:
+    deeds = plan(1, 20_000, shared=True)
+    assert {deed.fault.split(":")[0].rpartition(".")[0] for deed in deeds} == set(SHARED_POINTS)
+    assert max(deed.length_s for deed in deeds if deed.kind == "freeze") > 6
+    assert plan(1, 60, shared=True) == [deed for deed in deeds if deed.at_s < 60]
 
 
 def test_a_freeze_that_ended_before_anybody_took_over_has_no_take_over() -> None:
     owners = {1: [Change(0.0, 1, 10), Change(9.0, 2, 11)]}
-    assert takeovers([Fall("freeze", 1, 5.0, 1, within_s=0.5)], owners) == {}
+    assert takeovers([Fall("freeze", 1, 5.0, {0: 1}, within_s=0.5)], owners) == {}
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def hop(
     """Latency of one hop through the relay, one message at a time; beside it two COMMITs by raw sqlite3."""
     from tools.bench import hop as bench
 
-    return _show(options, [lambda: bench.run(messages)])
+    return _show(options, [lambda: bench.run(options.settings, messages)])
 
 
 def takeover(
@@ -45,7 +45,7 @@ def takeover(
     """Time from kill -9 of an owner until a waiting process has done the next message."""
     from tools.bench import takeover as bench
 
-    return _show(options, [lambda: bench.run(rounds)])
+    return _show(options, [lambda: bench.run(options.settings, rounds)])
 
 
 def all_(options: Options) -> int:
@@ -54,7 +54,8 @@ def all_(options: Options) -> int:
     from tools.bench import loop as loops
     from tools.bench import takeover as takeovers
 
-    return _show(options, [lambda: loops.run(40_000, 5), lambda: hops.run(400), lambda: takeovers.run(5)])
+    where = options.settings
+    return _show(options, [lambda: loops.run(40_000, 5), lambda: hops.run(where, 400), lambda: takeovers.run(where, 5)])
 
 
 def _show(options: Options, benches: "list[Callable[[], Coroutine[Any, Any, Report]]]") -> int:

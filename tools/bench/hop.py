@@ -6,7 +6,6 @@ the reader's own wake-up. Not included: the first append. The floor is the same 
 
 import asyncio
 import sqlite3
-import tempfile
 import time
 import uuid
 from pathlib import Path
@@ -14,30 +13,32 @@ from pathlib import Path
 from agents.runtime.worker import Worker
 from bus.connect import connect
 from bus.log import Bus
-from tools.bench.load import bus_url, message, surroundings
+from config.settings import Settings
+from tools.bench.load import message, surroundings
+from tools.bench.place import a_place
 from tools.bench.report import Report, conditions
-from tools.bench.service import SECOND, TOPICS, house
+from tools.bench.service import METADATA, SECOND, TOPICS, house
 
 P50_BAR_MS, P95_BAR_MS = 4.0, 8.0
 WARM_UP = 20
 WITHIN_S = 10.0
 
 
-async def run(count: int) -> Report:
+async def run(settings: Settings, count: int) -> Report:
     """Send `count` messages one after another; the median and the 95th percentile of a hop."""
     report = Report("hop", {**conditions(), "messages": count, "value_bytes": 191})
-    with tempfile.TemporaryDirectory(prefix="lendbus-bench-") as name:
-        folder = Path(name)
-        bus = connect(bus_url(folder))
+    async with a_place(settings) as place:
+        await asyncio.to_thread(place.make_store, "first", METADATA)
+        bus = connect(place.bus_url)
         await bus.open()
-        await bus.declare(TOPICS)
-        worker = Worker(house(1), surroundings(folder, "first"))
+        await bus.declare(place.topics(TOPICS))
+        worker = Worker(house(1), surroundings(place, "first"))
         await worker.start()
         await worker.wait_until_owner(WITHIN_S)
         hops = sorted([await _hop(bus, n) for n in range(WARM_UP + count)][WARM_UP:])
         await worker.stop()
         await bus.close()
-        floor = await asyncio.to_thread(_floor, folder / "floor.db", count)
+        floor = await asyncio.to_thread(_floor, place.folder / "floor.db", count)
     report.figure("floor: two COMMITs by raw sqlite3, p50, ms", round(floor * 1000, 2))
     report.bar("one hop, p50, ms", round(hops[count // 2] * 1000, 2), P50_BAR_MS, at_least=False)
     report.bar("one hop, p95, ms", round(hops[count * 95 // 100] * 1000, 2), P95_BAR_MS, at_least=False)

@@ -1,32 +1,24 @@
-"""What a bench needs around the service: a folder, messages of the right length, a worker on its terms."""
+"""What a bench needs around the service: messages of the right length, a worker on its terms."""
 
 import time
 import uuid
 from collections.abc import Sequence
-from pathlib import Path
 
 from agents.runtime.envelope import Origin, encode
 from agents.runtime.pruning import DAY_MS, Keep
 from agents.runtime.worker import Surroundings
 from bus.record import Outgoing
-from stores.migrate import create
-from tools.bench.service import METADATA, TOPICS, Count
+from tools.bench.place import Place
+from tools.bench.service import TOPICS, Count
 
 VALUE_BYTES = 191
 KEEP = Keep(9 * DAY_MS, 90 * DAY_MS, 9 * DAY_MS, 30 * DAY_MS, DAY_MS, 7 * DAY_MS, DAY_MS // 2, 3600.0)
 _EMPTY = len(b'{"seq":,"filler":""}')
 
 
-def bus_url(folder: Path) -> str:
-    """The bus of this bench."""
-    return f"sqlite:///{folder / 'bus.db'}"
-
-
-def surroundings(folder: Path, service: str, batch_max: int = 500) -> Surroundings:
-    """A store of its own for a stage, its tables made."""
-    url = f"sqlite:///{folder / service}.db"
-    create(url, METADATA)
-    return Surroundings(bus_url(folder), url, TOPICS, KEEP, batch_max)
+def surroundings(place: Place, service: str, batch_max: int = 500) -> Surroundings:
+    """What a stage's worker stands on; its store was made before (`Place.make_store`)."""
+    return Surroundings(place.bus_url, place.store_url(service), place.topics(TOPICS), KEEP, batch_max)
 
 
 def messages(count: int, actors: int, *, start: int = 0) -> list[Outgoing]:

@@ -15,9 +15,10 @@ from pathlib import Path
 from agents.runtime.worker import Worker
 from bus.connect import connect
 from tools.bench.bare import Recording
-from tools.bench.load import bus_url, chunks, messages, surroundings
+from tools.bench.load import chunks, messages, surroundings
+from tools.bench.place import Place, here
 from tools.bench.report import Report, conditions
-from tools.bench.service import SECOND, TOPICS, house
+from tools.bench.service import METADATA, SECOND, TOPICS, house
 
 BATCHES = (64, 500)
 WARM_UP = 1_000
@@ -51,33 +52,33 @@ async def _round(folder: Path, count: int, batch: int) -> tuple[float, float]:
     """One run of the loop unrecorded, and one replay of the same run's recording on fresh copies."""
     ours, again, copies = folder / "ours", folder / "again", folder / "bare"
     ours.mkdir()
-    await _fill(ours, count, batch)
+    await _fill(here(ours), count)
     shutil.copytree(ours, again)
     shutil.copytree(ours, copies)
     os.sync()  # what was copied is not written back while somebody is measured
-    seconds = await _drain(ours, count, batch)
+    seconds = await _drain(here(ours), count, batch)
     recording = Recording()
     with recording.running():
-        await _drain(again, count, batch)
+        await _drain(here(again), count, batch)
     os.sync()
     files = {again / name: copies / name for name in ("bus.db", "first.db")}
     return seconds, await asyncio.to_thread(recording.replay, files)
 
 
-async def _fill(folder: Path, count: int, batch: int) -> None:
-    surroundings(folder, "first", batch)
-    bus = connect(bus_url(folder))
+async def _fill(place: Place, count: int) -> None:
+    await asyncio.to_thread(place.make_store, "first", METADATA)
+    bus = connect(place.bus_url)
     await bus.open()
-    await bus.declare(TOPICS)
+    await bus.declare(place.topics(TOPICS))
     for rows in chunks(messages(count, count // 10), 500):
         await bus.append(rows)
     await bus.close()
 
 
-async def _drain(folder: Path, count: int, batch: int) -> float:
-    bus = connect(bus_url(folder))
+async def _drain(place: Place, count: int, batch: int) -> float:
+    bus = connect(place.bus_url)
     await bus.open()
-    worker = Worker(house(1), surroundings(folder, "first", batch))
+    worker = Worker(house(1), surroundings(place, "first", batch))
     await worker.start()
     running = asyncio.ensure_future(worker.watch())
     first, began = 0, 0.0

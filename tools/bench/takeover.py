@@ -4,16 +4,17 @@ From the kill to the first consequence, on the next topic, of a message that was
 """
 
 import asyncio
+import os
 import sys
-import tempfile
 import time
 import uuid
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from pathlib import Path
 
 from bus.connect import connect
 from bus.log import Bus
-from tools.bench.load import bus_url, message
+from config.settings import Settings
+from tools.bench.load import message
+from tools.bench.place import Place, a_place
 from tools.bench.report import Report, conditions
 from tools.bench.service import SECOND
 from tools.soak.stage import TOPICS, prepare
@@ -22,21 +23,20 @@ BAR_S = 2.0
 WITHIN_S = 30.0
 
 
-async def run(rounds: int) -> Report:
+async def run(settings: Settings, rounds: int) -> Report:
     """Kill the owner `rounds` times, a new standby each time; the median and the worst."""
     report = Report("takeover", {**conditions(), "rounds": rounds, "lease_s": 1.0})
-    with tempfile.TemporaryDirectory(prefix="lendbus-bench-") as name:
-        folder = Path(name)
-        await asyncio.to_thread(prepare, folder)
-        bus = connect(bus_url(folder))
+    async with a_place(settings) as place:
+        await asyncio.to_thread(prepare, place)
+        bus = connect(place.bus_url)
         await bus.open()
-        await bus.declare(TOPICS)
-        members = [await _member(folder)]
+        await bus.declare(place.topics(TOPICS))
+        members = [await _member(place)]
         took = []
         try:
             await _owner(bus, members[0].pid)
             for _ in range(rounds):
-                members.append(await _member(folder))
+                members.append(await _member(place))
                 await _standby(bus, members[-1].pid)
                 took.append(await _killed(bus, members))
         finally:
@@ -49,9 +49,10 @@ async def run(rounds: int) -> Report:
     return report
 
 
-async def _member(folder: Path) -> Process:
+async def _member(place: Place) -> Process:
+    command = (sys.executable, "-m", "tools.soak.stage", str(place.folder), "1")
     return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tools.soak.stage", str(folder), "1", stdin=PIPE, stdout=DEVNULL, stderr=DEVNULL
+        *command, stdin=PIPE, stdout=DEVNULL, stderr=DEVNULL, env={**os.environ, **place.environment}
     )
 
 

@@ -12,46 +12,38 @@ from pathlib import Path
 from typing import Any, Final
 
 from agents.runtime import operator
-from bus.errors import BusAway
-from bus.log import Bus
 from stores.engine import Store, StoreAway
 from stores.runtime import suspended
+from tools.bench.place import Place
 from tools.soak.patience import until
 from tools.soak.plan import Deed
-from tools.soak.stage import NAMES, store_url
+from tools.soak.roles import READY_S_MAX, Fall, Roles
+from tools.soak.stage import NAMES
 from tools.soak.troupe import Actor, Troupe
 from tools.soak.watch import Watch
 
-READY_S_MAX: Final = 20.0  # a process that was started waits as standby by then
-SLOW: Final = ("takeover.", "bus.")  # a standby that meets its fault before it has taken over
 FROZEN_LOOK_S: Final = 0.1
 LEFT_FROZEN_S: Final = 6.0  # a process that stands still at a fault point is woken after this, if nobody has ended it
-
-
-@dataclass(frozen=True, slots=True)
-class Fall:
-    """An owner was killed or stopped at `at_s` (monotonic), while another process was waiting."""
-
-    kind: str
-    stage: int
-    at_s: float
-    epoch: int
-    within_s: float = math.inf  # it was woken then: a later change is none of this fall's
 
 
 @dataclass
 class Deeds:
     """The plan's hand; `run` goes through the plan, `settle` undoes what would undo itself only later."""
 
-    folder: Path
-    bus: Bus
+    place: Place
     troupe: Troupe
     watch: Watch
+    roles: Roles
     actors: list[str]
     done: collections.Counter[str] = field(default_factory=collections.Counter)
     points: collections.Counter[str] = field(default_factory=collections.Counter)  # where processes stood still
     falls: list[Fall] = field(default_factory=list)
     _side: set[asyncio.Task[Any]] = field(default_factory=set)
+
+    @property
+    def folder(self) -> Path:
+        """Where the flags are that let a behaviour raise."""
+        return self.place.folder
 
     async def run(self, plan: list[Deed]) -> None:
         """Each deed at its time; those that take long go on beside the next."""
@@ -108,55 +100,41 @@ class Deeds:
             case "redrive":
                 await self.redrive(deed.stage)
 
-    def _chosen(self, deed: Deed) -> Actor | None:
-        owner = self.troupe.by_pid(self.watch.owner(deed.stage))
-        if deed.owner:
-            return owner
-        return next((a for a in self.troupe.of(deed.stage) if a is not owner and a.pid), None)
-
     async def _strike(self, deed: Deed, number: int) -> None:
-        if (actor := self._chosen(deed)) is None:
+        if (actor := self.roles.chosen(deed)) is None:
             return
         await self._note_fall(deed.kind, actor)
         if actor.send(number):
-            self.done[f"{deed.kind} {'owner' if deed.owner else 'standby'}"] += 1
+            self.done[f"{deed.kind} {self.roles.called(deed)}"] += 1
 
     async def _freeze(self, deed: Deed) -> None:
-        actor = self._chosen(deed)
+        actor = self.roles.chosen(deed)
         if actor is None or actor.frozen_by_us:
             return
         await self._note_fall("freeze", actor, deed.length_s)
         pid = actor.pid
         if actor.send(signal.SIGSTOP):
-            self.done[f"freeze {'owner' if deed.owner else 'standby'}"] += 1
+            self.done[f"freeze {self.roles.called(deed)}"] += 1
             await asyncio.sleep(deed.length_s)
             actor.is_frozen()  # so that its ending is known for what it was
             if actor.pid == pid:
                 actor.send(signal.SIGCONT)
 
     async def _fault(self, deed: Deed) -> None:
-        """Put a process that will meet the fault in the standby's place, then make it the owner."""
-        owner = self.troupe.by_pid(self.watch.owner(deed.stage))
-        place = next((a for a in self.troupe.of(deed.stage) if a is not owner), None)
-        if owner is None or place is None:
+        """Put a process that will meet the fault in a place of the stage, and let work come to it."""
+        if (place := self.roles.armed(deed)) is None:
             return
         starts = place.starts
         place.next_fault = deed.fault
+        await self._note_fall("kill", place)
         place.send(signal.SIGKILL)
         self.done["armed"] += 1
         await until(lambda: place.starts > starts and bool(place.pid), READY_S_MAX)
-        await self._until_ready(deed.stage, place)
-        if not place.is_frozen() and self.watch.owner(deed.stage) == owner.pid:
-            number = signal.SIGKILL if deed.share < 0.5 else signal.SIGTERM
-            await self._note_fall("kill" if number == signal.SIGKILL else "term", owner)
+        if (owner := await self.roles.gives_way(place)) is not None:
+            kind, number = ("kill", signal.SIGKILL) if deed.share < 0.5 else ("term", signal.SIGTERM)
+            await self._note_fall(kind, owner)
             if owner.send(number):
-                self.done["kill owner" if number == signal.SIGKILL else "term owner"] += 1
-
-    async def _until_ready(self, stage: int, place: Actor) -> None:
-        """Until the process waits as standby, stands still at a point of its start, or takes too long."""
-        deadline_s = time.monotonic() + READY_S_MAX
-        while place.pid not in await self._standbys(stage) and not place.is_frozen() and time.monotonic() < deadline_s:  # noqa: ASYNC110
-            await asyncio.sleep(FROZEN_LOOK_S)
+                self.done[f"{kind} owner"] += 1
 
     async def _trouble(self, deed: Deed, flags: Path) -> None:
         """Let the behaviour raise for an actor; a bug is there after a restart, and gone after one that finds no flag."""
@@ -172,7 +150,7 @@ class Deeds:
 
     async def redrive(self, stage: int) -> None:
         """An operator redrives every suspended actor of a stage."""
-        store = await Store.open(NAMES[stage], store_url(self.folder, stage))
+        store = await Store.open(NAMES[stage], self.place.store_url(NAMES[stage]))
         try:
             async with store.reading() as connection:
                 found = [str(actor) for actor in (await connection.execute(suspended.select())).scalars()]
@@ -184,22 +162,10 @@ class Deeds:
         finally:
             await store.close()
 
-    async def _standbys(self, stage: int) -> tuple[int, ...]:
-        try:
-            groups = await self.bus.groups()
-        except BusAway:
-            return ()
-        return next((g.standby for g in groups if g.group == NAMES[stage]), ())
-
     async def _note_fall(self, kind: str, actor: Actor, within_s: float = math.inf) -> None:
-        """Only where another process waits is there a take-over to be timed."""
-        waiting = [
-            a for a in self.troupe.of(actor.stage) if a is not actor and a.pid and not a.is_frozen() and not a.fault.startswith(SLOW)
-        ]
-        if not waiting or not actor.pid or self.watch.owner(actor.stage) != actor.pid or actor.is_frozen():
-            return
-        standbys = await self._standbys(actor.stage)
-        if any(a.pid in standbys for a in waiting):
+        """Only where another process is ready to follow is there a take-over to be timed."""
+        held = self.watch.held(actor.stage, actor.pid)
+        if held and not actor.is_frozen() and await self.roles.has_successor(actor):
             if any(a.is_frozen() for a in self.troupe.actors):
-                kind += " beside a frozen process"  # which may hold the bus until it is ended
-            self.falls.append(Fall(kind, actor.stage, time.monotonic(), self.watch.owners[actor.stage][-1].epoch, within_s))
+                kind += " beside a frozen process"  # which may hold a lock until it is ended, or a group until its session is over
+            self.falls.append(Fall(kind, actor.stage, time.monotonic(), held, within_s))

@@ -1,6 +1,7 @@
 """One soak from its folder to its findings."""
 
 import asyncio
+import collections
 import shutil
 import signal
 import tempfile
@@ -12,15 +13,19 @@ from typing import Any, Final
 from bus.connect import connect
 from bus.errors import BusAway
 from bus.log import Bus
-from tools.bench.load import bus_url
+from config.settings import Settings
+from tools.bench.place import Place, new
 from tools.bench.report import conditions
 from tools.bench.service import END
 from tools.output import Failed, say
+from tools.soak import books as stores
 from tools.soak import verdict
+from tools.soak.books import Books, Silent
 from tools.soak.deeds import Deeds
 from tools.soak.patience import until
 from tools.soak.plan import STAGES, plan
 from tools.soak.producer import Producer
+from tools.soak.roles import AllShare, OneWorks
 from tools.soak.stage import NAMES, TOPICS, prepare
 from tools.soak.troupe import Troupe
 from tools.soak.verdict import FarEnd
@@ -30,6 +35,7 @@ UP_S_MAX: Final = 30.0
 SETTLE_S_MAX: Final = 90.0  # after the last fault, until everything has arrived
 TELL_EVERY_S: Final = 5.0
 TAIL_WAIT_S: Final = 0.5
+WAITING: Final = "WHERE refused IS NULL"
 CLEAN: Final = (0, -signal.SIGTERM)  # the latter: asked before it had begun to listen for signals
 
 
@@ -48,23 +54,31 @@ class Soak:
     """The parts of one run."""
 
     terms: Terms
-    folder: Path
+    place: Place
     bus: Bus
+    books: Books
     producer: Producer
     troupe: Troupe
     watch: Watch
     deeds: Deeds
     far: FarEnd = field(default_factory=FarEnd)
+    poison: collections.Counter[str] = field(default_factory=collections.Counter)  # what stands in the log, by reason
+
+    @property
+    def shared(self) -> bool:
+        """Whether the processes of a stage share its partitions."""
+        return self.place.settings.bus_kind == "kafka"
 
     async def run(self) -> dict[str, Any]:
         """Start everything, make trouble, let it settle, count."""
         self.troupe.start()
         tasks = [asyncio.create_task(each) for each in (self.watch.run(), self.deeds.wake_frozen(), self._tail(), self._tell())]
         try:
-            if not await until(lambda: all(self.watch.owner(stage) for stage in STAGES), UP_S_MAX):
-                raise Failed(f"the stages did not start; their logs are in {self.folder}")
-            deeds = plan(self.terms.seed, self.terms.seconds)
+            if not await until(lambda: all(self.watch.owned(stage) == self.place.partitions for stage in STAGES), UP_S_MAX):
+                raise Failed(f"the stages did not start; their logs are in {self.place.folder}")
+            deeds = plan(self.terms.seed, self.terms.seconds, shared=self.shared)
             await asyncio.gather(self.producer.run(self.terms.seconds), self.deeds.run(deeds))
+            self.poison = await self.producer.poison_in_the_log()
             settled_s = await self._settle()
             for task in tasks:
                 if task.done():
@@ -74,7 +88,7 @@ class Soak:
             unclean = [e for e in self.troupe.endings if e.code not in CLEAN and e not in before]
             for ending in unclean:
                 say(f"soak: stage {ending.stage}, process {ending.pid} was asked to end and did so with {ending.code}")
-            return self._findings(settled_s, len(unclean))
+            return await self._findings(settled_s, len(unclean))
         finally:
             for task in tasks:
                 task.cancel()
@@ -88,27 +102,35 @@ class Soak:
         for stage in STAGES:
             await self.deeds.redrive(stage)
         deadline_s = began_s + SETTLE_S_MAX
-        while time.monotonic() < deadline_s and not await self._is_settled():
-            await self.bus.wait(TAIL_WAIT_S)
+        while time.monotonic() < deadline_s and not await self._is_settled():  # noqa: ASYNC110 - two servers and their stores are asked
+            await asyncio.sleep(TAIL_WAIT_S)
         return time.monotonic() - began_s
 
     async def _is_settled(self) -> bool:
-        if self.far.applied < self.producer.total or verdict.left(self.folder, "suspended"):
+        if self.far.applied < self.producer.total:
             return False
-        return verdict.parked(self.folder) == self.producer.poison and not await self._unread()
+        try:
+            if await verdict.left(self.books, "suspended") or await verdict.parked(self.books) != self.poison:
+                return False
+            return not await self._unread() and not await self._unlike() and not await verdict.left(self.books, "outbox", WAITING)
+        except (BusAway, Silent):
+            return False
 
     async def _unread(self) -> int:
-        try:
-            return sum([sum((await self.bus.lag(NAMES[s], [TOPICS[s - 1].name])).values()) for s in STAGES])
-        except BusAway:
-            return -1
+        return sum([sum((await self.bus.lag(NAMES[s], [self._topic(s)])).values()) for s in STAGES])
+
+    async def _unlike(self) -> list[str]:
+        """The partitions whose group is elsewhere than the store."""
+        found = [verdict.unlike(await self.bus.offsets(NAMES[s]), await verdict.positions(self.books, s), self._topic(s)) for s in STAGES]
+        return [line for lines in found for line in lines]
+
+    def _topic(self, stage: int) -> str:
+        return TOPICS[stage - 1].name
 
     async def _tail(self) -> None:
         while True:
             try:
-                if records := await self.bus.read(END, 0, self.far.offset):
-                    self.far.take(records)
-                else:
+                if not await self.far.read(self.bus, END, self.place.partitions):
                     await self.bus.wait(TAIL_WAIT_S)
             except BusAway:
                 await asyncio.sleep(TAIL_WAIT_S)
@@ -121,14 +143,16 @@ class Soak:
             counts = f"sent {self.producer.total}, at the far end {self.far.applied}"
             say(f"soak {time.monotonic() - began_s:4.0f} s: {counts}; {done or 'all quiet'}")
 
-    def _findings(self, settled_s: float, unclean: int) -> dict[str, Any]:
-        sent, letters = self.producer.sent, verdict.parked(self.folder)
-        counted = verdict.counted_twice(self.folder, sent)
-        endings = self.troupe.endings
-        unlike = (letters - self.producer.poison) + (self.producer.poison - letters)
+    async def _findings(self, settled_s: float, unclean: int) -> dict[str, Any]:
+        sent, letters = self.producer.sent, await verdict.parked(self.books)
+        counted = await verdict.counted_twice(self.books, sent)
+        wrong = (letters - self.poison) + (self.poison - letters)
+        unlike = await self._unlike()
         return verdict.judged(
             {
-                "soak": "sqlite",
+                "soak": self.place.settings.bus_kind,
+                "stores": self.place.settings.db_kind,
+                "partitions": self.place.partitions,
                 "seed": self.terms.seed,
                 "seconds": self.terms.seconds,
                 "rate": self.terms.rate,
@@ -138,55 +162,68 @@ class Soak:
                 "doubled": self.far.doubled + sum(map(len, counted.values())),
                 "parked": letters.total(),
                 "out_of_order": self.far.out_of_order,
-                "poison": self.producer.poison.total(),
-                "wrongly_parked": unlike.total(),
+                "poison": self.poison.total(),
+                "wrongly_parked": wrong.total(),
                 "duplicates_sent": self.producer.duplicates,
                 "repeats_at_the_far_end": self.far.repeats,
                 "offsets_went_back": self.watch.went_back,
-                "left_suspended": verdict.left(self.folder, "suspended") + verdict.left(self.folder, "parked"),
+                "offsets_unlike_positions": len(unlike),
+                "left_suspended": await verdict.left(self.books, "suspended") + await verdict.left(self.books, "parked"),
                 "left_unread": 0 if settled_s < SETTLE_S_MAX else 1,
+                "left_in_outboxes": await verdict.left(self.books, "outbox", WAITING),
                 "settled_s": round(settled_s, 2),
-                "deeds": dict(sorted(self.deeds.done.items())),
-                "endings": {
-                    "ended by a waiter": sum(e.by_waiter for e in endings),
-                    "killed at a point": sum(e.at_fault for e in endings),
-                    "failed": sum(e.code > 0 for e in endings),
-                    "stopped uncleanly": unclean,
-                    "starts": sum(a.starts for a in self.troupe.actors),
-                },
-                "points": dict(sorted((self.deeds.points + verdict.struck(endings)).items())),
-                "takeover": verdict.takeovers(self.deeds.falls, self.watch.owners),
-                "outbox_age_ms_max": self.watch.outbox_age_ms,
-                "wal_bytes_max": dict(sorted(self.watch.wal_bytes.items())),
-                "examples": self.far.examples + [line for lines in counted.values() for line in lines][: verdict.SHOWN_MAX],
+                **self._story(unclean),
+                "examples": [*self.far.examples, *unlike, *(line for lines in counted.values() for line in lines)][: verdict.SHOWN_MAX],
                 "conditions": conditions(),
             }
         )
 
+    def _story(self, unclean: int) -> dict[str, Any]:
+        """What was done, and how it went on."""
+        endings = self.troupe.endings
+        waiter = {} if self.shared else {"ended by a waiter": sum(e.by_waiter for e in endings)}
+        return {
+            "deeds": dict(sorted(self.deeds.done.items())),
+            "endings": {
+                **waiter,
+                "killed at a point": sum(e.at_fault for e in endings),
+                "failed": sum(e.code > 0 for e in endings),
+                "stopped uncleanly": unclean,
+                "starts": sum(a.starts for a in self.troupe.actors),
+            },
+            "points": dict(sorted((self.deeds.points + verdict.struck(endings)).items())),
+            "takeover": verdict.takeovers(self.deeds.falls, self.watch.owners),
+            "outbox_age_ms_max": self.watch.outbox_age_ms,
+            "wal_bytes_max": dict(sorted(self.watch.wal_bytes.items())),
+        }
 
-async def soak(terms: Terms) -> dict[str, Any]:
-    """Run one soak in a folder of its own; the findings, `ok` among them. The folder stays when it is not."""
+
+async def soak(terms: Terms, settings: Settings) -> dict[str, Any]:
+    """Run one soak in a place of its own on what the settings name; the findings, `ok` among them. The place stays when it is not."""
     say(f"soak: {terms.seconds} s at {terms.rate} msg/s, seed {terms.seed} (--seed {terms.seed} makes the same faults again)")
-    folder = Path(tempfile.mkdtemp(prefix="lendbus-soak-"))
+    place = new(settings, Path(tempfile.mkdtemp(prefix="lendbus-soak-")))
     findings: dict[str, Any] = {"ok": False}
     try:
-        findings = await _run(terms, folder)
+        findings = await _run(terms, place)
         return findings
     finally:
         if findings["ok"] and not terms.keep:
-            shutil.rmtree(folder)
+            await place.remove()
+            shutil.rmtree(place.folder)
         else:
-            say(f"stores, log and the processes' words stay in {folder}")
+            say(f"stores, log and the processes' words stay in {place.folder}")
 
 
-async def _run(terms: Terms, folder: Path) -> dict[str, Any]:
-    prepare(folder)
-    bus = connect(bus_url(folder))
+async def _run(terms: Terms, place: Place) -> dict[str, Any]:
+    await asyncio.to_thread(prepare, place)
+    bus, books = connect(place.bus_url), stores.of(place)
     await bus.open()
     try:
-        await bus.declare(TOPICS)
-        producer, troupe, watch = Producer(bus, terms.seed, terms.rate), Troupe(folder, STAGES), Watch(folder, bus)
-        deeds = Deeds(folder, bus, troupe, watch, producer.actors)
-        return await Soak(terms, folder, bus, producer, troupe, watch, deeds).run()
+        await bus.declare(place.topics(TOPICS))
+        producer, troupe, watch = Producer(bus, terms.seed, terms.rate), Troupe(place, STAGES), Watch(place, bus, books)
+        roles = AllShare(troupe, watch) if place.settings.bus_kind == "kafka" else OneWorks(bus, troupe, watch)
+        deeds = Deeds(place, troupe, watch, roles, producer.actors)
+        return await Soak(terms, place, bus, books, producer, troupe, watch, deeds).run()
     finally:
+        await books.close()
         await bus.close()

@@ -1,7 +1,8 @@
 """A worker process of the soak: one stage of the bench service on the product's runtime, ended as a serving process ends.
 
-`python -m tools.soak.stage FOLDER STAGE`. Its behaviour can be made to raise: for an actor that `FOLDER/raises/ACTOR` names now
-(it passes), or that `FOLDER/bugs/ACTOR` named when the process started (a new version mends it). It ends with whoever started it.
+`python -m tools.soak.stage FOLDER STAGE`, bus and stores in the environment (`Place.environment`). Its behaviour can be made to
+raise: for an actor that `FOLDER/raises/ACTOR` names now (it passes), or that `FOLDER/bugs/ACTOR` named when the process
+started (a new version mends it). It ends with whoever started it.
 """
 
 import asyncio
@@ -17,11 +18,9 @@ from agents.runtime.messages import DEAD_LETTERS
 from agents.runtime.pruning import DAY_MS, Keep
 from agents.runtime.worker import Surroundings, Worker
 from bus.log import TopicSpec
-from config.settings import load
-from stores.migrate import create
 from tools import processes
 from tools.bench import service
-from tools.bench.load import bus_url
+from tools.bench.place import Place, there
 from tools.bench.service import Counter
 
 if TYPE_CHECKING:
@@ -36,17 +35,12 @@ TOO_BIG: Final = 2**64
 STDIN: Final = 0
 
 
-def store_url(folder: Path, stage: int) -> str:
-    """The store of a stage."""
-    return f"sqlite:///{folder / NAMES[stage]}.db"
-
-
-def prepare(folder: Path) -> None:
+def prepare(place: Place) -> None:
     """Make the stores and the folders of a run."""
-    for stage in NAMES:
-        create(store_url(folder, stage), service.METADATA)
+    for name in NAMES.values():
+        place.make_store(name, service.METADATA)
     for name in ("raises", "bugs"):
-        (folder / name).mkdir()
+        (place.folder / name).mkdir()
 
 
 def troubled(folder: Path, stage: int) -> Callable[..., Decision[Counter]]:
@@ -66,15 +60,15 @@ def troubled(folder: Path, stage: int) -> Callable[..., Decision[Counter]]:
     return behave
 
 
-def worker(folder: Path, stage: int) -> Worker:
+def worker(place: Place, stage: int) -> Worker:
     """The stage's worker; its store was prepared."""
-    around = Surroundings(bus_url(folder), store_url(folder, stage), TOPICS, KEEP)
-    return Worker(service.house(stage, troubled(folder, stage)), around)
+    around = Surroundings(place.bus_url, place.store_url(NAMES[stage]), place.topics(TOPICS), KEEP)
+    return Worker(service.house(stage, troubled(place.folder, stage)), around)
 
 
-async def _work(crew: "Crew", folder: Path, stage: int) -> int:
+async def _work(crew: "Crew", place: Place, stage: int) -> int:
     asyncio.get_running_loop().add_reader(STDIN, _end_with_parent)
-    crew.start(worker(folder, stage))
+    crew.start(worker(place, stage))
     return await processes.serve_until_stopped()
 
 
@@ -86,7 +80,8 @@ def _end_with_parent() -> None:
 
 def main(folder: str, stage: str) -> int:
     """Run one stage until a signal ends it; the exit code."""
-    return processes.run(load(data=folder), lambda crew: _work(crew, Path(folder), int(stage)))
+    place = there(Path(folder))
+    return processes.run(place.settings, lambda crew: _work(crew, place, int(stage)))
 
 
 if __name__ == "__main__":

@@ -13,9 +13,11 @@ import pytest
 from agents.runtime.envelope import Undecodable, decode
 from bus.connect import connect
 from bus.record import pack_headers
+from config.settings import load
 from tools.bench import hop, loop
 from tools.bench.bare import Recording
-from tools.bench.load import VALUE_BYTES, bus_url, message
+from tools.bench.load import VALUE_BYTES, message
+from tools.bench.place import here
 from tools.bench.report import Report, conditions
 from tools.bench.service import FIRST, SECOND, TOPICS, Count
 from tools.soak.poison import ODDITIES, POISONS
@@ -41,11 +43,11 @@ async def round_(tmp_path: Path) -> tuple[Path, Recording]:
     """A filled folder that was worked off under a recording, and the same folder as it was before."""
     ours = tmp_path / "ours"
     ours.mkdir()
-    await loop._fill(ours, COUNT, 64)
+    await loop._fill(here(ours), COUNT)
     shutil.copytree(ours, tmp_path / "bare")
     recording = Recording()
     with recording.running():
-        await loop._drain(ours, COUNT, 64)
+        await loop._drain(here(ours), COUNT, 64)
     return tmp_path, recording
 
 
@@ -66,7 +68,7 @@ async def test_a_run_has_handled_every_message_once_and_said_each_on(round_: tup
     assert asked(store, "SELECT count(*), sum(handled), min(last), max(last) FROM counter") == [(ACTORS, COUNT, 9, 9)]
     assert asked(store, "SELECT count(*) FROM inbox") == [(COUNT,)]
     assert asked(store, "SELECT (SELECT count(*) FROM dead_letter), (SELECT count(*) FROM suspended)") == [(0, 0)]
-    bus = connect(bus_url(folder))
+    bus = connect(here(folder).bus_url)
     await bus.open()
     try:
         assert (await bus.ends(SECOND))[0] == (0, COUNT)
@@ -125,7 +127,7 @@ async def test_a_small_hop_bench_has_its_percentiles_its_floor_and_leaves_no_fol
 ) -> None:
     monkeypatch.setattr(hop, "WARM_UP", 1)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    told = well_formed(await hop.run(6), "hop")
+    told = well_formed(await hop.run(load(bus="sqlite", db="sqlite"), 6), "hop")
     assert told["conditions"]["messages"] == 6
     assert list(told["bars"]) == ["one hop, p50, ms", "one hop, p95, ms"]
     assert told["bars"]["one hop, p50, ms"]["value"] <= told["bars"]["one hop, p95, ms"]["value"]
@@ -136,7 +138,7 @@ async def test_a_small_hop_bench_has_its_percentiles_its_floor_and_leaves_no_fol
 async def test_poison_and_oddities_come_back_from_the_log_as_they_were_and_mean_the_same(tmp_path: Path) -> None:
     spoilt = [poison.spoil(message("actor", 1, 7)) for poison in POISONS]
     odd = [change(message("actor", n, 7)) for n, change in enumerate(ODDITIES)]
-    bus = connect(bus_url(tmp_path))
+    bus = connect(here(tmp_path).bus_url)
     await bus.open()
     try:
         await bus.declare(TOPICS)

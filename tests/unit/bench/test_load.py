@@ -14,7 +14,8 @@ from agents.runtime.decision import Context
 from agents.runtime.envelope import CAUSATION, MESSAGE_ID, TRACE, decode
 from bus.record import Outgoing, Record, unpack_headers
 from tools.bench import service
-from tools.bench.load import VALUE_BYTES, bus_url, chunks, message, messages
+from tools.bench.load import VALUE_BYTES, chunks, message, messages
+from tools.bench.place import here
 from tools.bench.service import COUNTERS, END, FIRST, SECOND, Count, Counted, Counter, CountOn
 from tools.soak.stage import REJECTED, TOO_BIG, prepare, troubled
 
@@ -73,10 +74,6 @@ def test_pieces_are_as_large_as_they_may_be_and_together_everything(count: int, 
     assert all(0 < len(piece) <= size for piece in pieces)
 
 
-def test_a_bench_has_its_bus_in_its_own_folder(tmp_path: Path) -> None:
-    assert bus_url(tmp_path) == f"sqlite:///{tmp_path}/bus.db"
-
-
 @pytest.mark.parametrize(
     ("stage", "heard", "said"),
     [
@@ -113,7 +110,7 @@ def test_a_counter_is_the_same_after_its_row(handled: int, last: int) -> None:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("stage")
-    prepare(made)
+    prepare(here(made))
     return made
 
 

@@ -15,8 +15,10 @@ import pytest
 
 from agents.runtime.envelope import MESSAGE_ID
 from bus.record import Record
-from tools.soak import run, verdict
-from tools.soak.deeds import Fall
+from config.settings import load
+from tools.bench.place import Place, here
+from tools.soak import books, run, verdict
+from tools.soak.roles import Fall
 from tools.soak.run import SETTLE_S_MAX, Soak, Terms
 from tools.soak.stage import prepare
 from tools.soak.troupe import Ending
@@ -31,7 +33,7 @@ POISON: Final = {"no_key": 2, "no_value": 1}
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a run in which nothing went wrong; made once, each table costs an fsync."""
     folder = tmp_path_factory.mktemp("soak")
-    prepare(folder)
+    prepare(here(folder))
     for name in ("first", "second"):
         ask(folder, name, "INSERT INTO counter(id, version, handled, last) VALUES ('a', 3, 3, 2), ('b', 2, 2, 1)")
     for number, reason in enumerate(reason for reason, count in POISON.items() for _ in range(count)):
@@ -76,17 +78,34 @@ class World:
     done: collections.Counter[str] = field(default_factory=collections.Counter)
     points: collections.Counter[str] = field(default_factory=collections.Counter)
 
+    committed: dict[str, dict[tuple[str, int], int]] = field(default_factory=dict)
+    unread: int = 0
+
     def soak(self) -> Soak:
         far = FarEnd()
         far.take(arrival(offset, *each) for offset, each in enumerate(self.arrived))
+        place = here(self.folder)
         producer: Any = SimpleNamespace(sent=SENT, total=5, poison=collections.Counter(POISON), duplicates=7)
         troupe: Any = SimpleNamespace(endings=self.endings, actors=[SimpleNamespace(starts=2), SimpleNamespace(starts=3)])
         watch: Any = SimpleNamespace(went_back=self.went_back, owners=self.owners, outbox_age_ms=12, wal_bytes={"second": 2, "bus": 1})
         deeds: Any = SimpleNamespace(done=self.done, points=self.points, falls=self.falls)
-        return Soak(Terms(10, 4, 100), self.folder, cast(Any, None), producer, troupe, watch, deeds, far)
+        parts = (producer, troupe, watch, deeds, far, collections.Counter(POISON))
+        return Soak(Terms(10, 4, 100), place, cast(Any, self), books.of(place), *parts)
 
-    def findings(self) -> dict[str, Any]:
-        return self.soak()._findings(self.settled_s, 0)
+    async def offsets(self, group: str) -> dict[tuple[str, int], int]:
+        """As the bus has them."""
+        return self.committed.get(group, {})
+
+    async def lag(self, group: str, topics: list[str]) -> dict[tuple[str, int], int]:
+        """As the bus has it."""
+        assert (group, topics) in (("first", ["bench.first"]), ("second", ["bench.second"]))
+        return {(topics[0], 0): self.unread}
+
+    async def findings(self) -> dict[str, Any]:
+        soak = self.soak()
+        found = await soak._findings(self.settled_s, 0)
+        await soak.books.close()
+        return found
 
 
 @pytest.fixture
@@ -94,8 +113,8 @@ def world(template: Path, tmp_path: Path) -> World:
     return World(Path(shutil.copytree(template, tmp_path / "soak")))
 
 
-def test_where_all_is_well_nothing_is_wrong_and_every_count_is_there(world: World) -> None:
-    found = world.findings()
+async def test_where_all_is_well_nothing_is_wrong_and_every_count_is_there(world: World) -> None:
+    found = await world.findings()
     assert (found["ok"], found["wrong"], found["examples"]) == (True, [], [])
     assert (found["sent"], found["applied"], found["parked"], found["poison"], found["duplicates_sent"]) == (5, 5, 3, 3, 7)
     assert (found["seed"], found["seconds"], found["rate"], found["endings"]["starts"]) == (4, 10, 100, 5)
@@ -144,6 +163,17 @@ def _back(w: World) -> None:
     w.went_back = 2
 
 
+def _committed(group: str, offset: int) -> Plant:
+    def plant(w: World) -> None:
+        w.committed[group] = {(f"bench.{group}", 0): offset}
+
+    return plant
+
+
+def _handled(w: World) -> None:
+    insert(w.folder, "second", "position", partition=0, next_offset=4)
+
+
 def _swapped(w: World) -> None:
     w.arrived[0], w.arrived[1] = w.arrived[1], w.arrived[0]
 
@@ -166,13 +196,16 @@ def _swapped(w: World) -> None:
         pytest.param(_row("first", "suspended"), "left_suspended", 1, id="an actor of the first stage stands still"),
         pytest.param(_row("second", "suspended"), "left_suspended", 1, id="an actor of the second stage stands still"),
         pytest.param(_row("first", "parked"), "left_suspended", 1, id="a message waits behind an actor"),
+        pytest.param(_row("first", "outbox"), "left_in_outboxes", 1, id="a row never left"),
+        pytest.param(_committed("first", 3), "offsets_unlike_positions", 1, id="the group is ahead of the store"),
+        pytest.param(_handled, "offsets_unlike_positions", 1, id="the group is behind the store"),
         pytest.param(_late, "left_unread", 1, id="it did not settle in its time"),
         pytest.param(_back, "offsets_went_back", 2, id="offsets went back"),
     ],
 )
-def test_what_went_wrong_is_found_under_its_own_name_only(world: World, plant: Plant, name: str, count: int) -> None:
+async def test_what_went_wrong_is_found_under_its_own_name_only(world: World, plant: Plant, name: str, count: int) -> None:
     plant(world)
-    found = world.findings()
+    found = await world.findings()
     assert found[name] == count
     assert (found["wrong"], found["ok"]) == ([name], False)
 
@@ -186,20 +219,20 @@ def test_what_went_wrong_is_found_under_its_own_name_only(world: World, plant: P
         pytest.param(lambda w: dead_letter(w.folder, "second", "elsewhere", "no_key"), id="the second stage's letters are its own"),
     ],
 )
-def test_what_is_anybodys_good_right_is_held_against_nobody(world: World, plant: Plant) -> None:
+async def test_what_is_anybodys_good_right_is_held_against_nobody(world: World, plant: Plant) -> None:
     plant(world)
-    assert world.findings()["ok"]
+    assert (await world.findings())["ok"]
 
 
-def test_all_that_went_wrong_is_found_at_once_in_the_order_of_its_weight(world: World) -> None:
+async def test_all_that_went_wrong_is_found_at_once_in_the_order_of_its_weight(world: World) -> None:
     for plant in (_back, _late, _no_letter, _swapped, _counts("first", 9, 9)):
         plant(world)
-    assert world.findings()["wrong"] == ["doubled", "out_of_order", "wrongly_parked", "offsets_went_back", "left_unread"]
+    assert (await world.findings())["wrong"] == ["doubled", "out_of_order", "wrongly_parked", "offsets_went_back", "left_unread"]
 
 
-def test_an_example_names_the_stage_the_actor_and_both_counts(world: World) -> None:
+async def test_an_example_names_the_stage_the_actor_and_both_counts(world: World) -> None:
     _counts("second", 9, 2)(world)
-    assert world.findings()["examples"] == ["second counted (9, 2) of 3 messages to a"]
+    assert (await world.findings())["examples"] == ["second counted (9, 2) of 3 messages to a"]
 
 
 @pytest.mark.parametrize(
@@ -215,14 +248,14 @@ def test_an_example_names_the_stage_the_actor_and_both_counts(world: World) -> N
         pytest.param(Ending(1, 9, -15, 15, "", False), None, id="asked before it listened"),
     ],
 )
-def test_how_a_process_ended_is_counted_where_it_belongs(world: World, ending: Ending, counted: str | None) -> None:
+async def test_how_a_process_ended_is_counted_where_it_belongs(world: World, ending: Ending, counted: str | None) -> None:
     world.endings = [ending]
-    found = world.findings()["endings"]
+    found = (await world.findings())["endings"]
     names = ("ended by a waiter", "killed at a point", "failed")
     assert {name: found[name] for name in names} == {name: int(name == counted) for name in names}
 
 
-def test_points_count_who_stood_still_there_and_who_died_there(world: World) -> None:
+async def test_points_count_who_stood_still_there_and_who_died_there(world: World) -> None:
     world.points["relay.append.before:kill"] = 2
     world.endings = [
         Ending(1, 9, -9, None, "relay.append.before:kill:3", False),
@@ -230,12 +263,12 @@ def test_points_count_who_stood_still_there_and_who_died_there(world: World) -> 
         Ending(1, 9, -9, 9, "timers.commit.after:kill:1", False),
         Ending(1, 9, 0, 15, "timers.commit.after:raise:1", False),
     ]
-    assert world.findings()["points"] == {"loop.ack.after:raise": 1, "relay.append.before:kill": 3}
+    assert (await world.findings())["points"] == {"loop.ack.after:raise": 1, "relay.append.before:kill": 3}
 
 
 def test_take_overs_are_told_apart_by_what_befell_the_owner_and_by_stage() -> None:
     owners = {1: [Change(0, 1, 10), Change(2.5, 2, 11), Change(9.0, 3, 12)], 2: [Change(0, 5, 20), Change(3.0, 6, 21)]}
-    falls = [Fall("kill", 1, 2.0, 1), Fall("kill", 2, 2.0, 5), Fall("term", 1, 8.9, 2), Fall("freeze", 2, 50.0, 6)]
+    falls = [Fall("kill", 1, 2.0, {0: 1}), Fall("kill", 2, 2.0, {0: 5}), Fall("term", 1, 8.9, {0: 2}), Fall("freeze", 2, 50.0, {0: 6})]
     times = verdict.takeovers(falls, owners)
     assert list(times) == ["kill", "term"], "the freeze was followed by nobody"
     assert times["kill"] == {"count": 2, "p50_s": 0.75, "p95_s": 1.0, "max_s": 1.0}
@@ -245,7 +278,7 @@ def test_take_overs_are_told_apart_by_what_befell_the_owner_and_by_stage() -> No
 @pytest.mark.parametrize(("count", "p95"), [(1, 1), (2, 2), (19, 19), (20, 19), (21, 20), (40, 38), (100, 95)])
 def test_the_95th_percentile_is_the_value_that_so_many_do_not_exceed(count: int, p95: int) -> None:
     owners = {1: [Change(float(100 * n + n), n, n) for n in range(1, count + 1)]}
-    falls = [Fall("kill", 1, float(100 * n), n - 1) for n in range(1, count + 1)]
+    falls = [Fall("kill", 1, float(100 * n), {0: n - 1}) for n in range(1, count + 1)]
     assert verdict.takeovers(falls, owners)["kill"] | {"p95_s": p95} == verdict.takeovers(falls, owners)["kill"]
 
 
@@ -255,19 +288,16 @@ def test_the_95th_percentile_is_the_value_that_so_many_do_not_exceed(count: int,
         pytest.param(lambda _: None, 0, True, id="all there"),
         pytest.param(_without(1), 0, False, id="one has not arrived"),
         pytest.param(_row("second", "suspended"), 0, False, id="an actor is still suspended"),
+        pytest.param(_committed("second", 1), 0, False, id="a group is elsewhere than its store"),
+        pytest.param(_row("second", "outbox"), 0, False, id="a row has not left"),
         pytest.param(_no_letter, 0, False, id="a dead letter is still to come"),
         pytest.param(lambda _: None, 3, False, id="something is unread"),
     ],
 )
 async def test_it_is_settled_when_everything_is_there_and_read(world: World, plant: Plant, unread: int, settled: bool) -> None:
-    class Bus:
-        async def lag(self, group: str, topics: list[str]) -> dict[tuple[str, int], int]:
-            assert (group, topics) in (("first", ["bench.first"]), ("second", ["bench.second"]))
-            return {(topics[0], 0): unread}
-
     plant(world)
+    world.unread = unread
     soak = world.soak()
-    soak.bus = cast(Any, Bus())
     assert await asyncio.wait_for(soak._is_settled(), 5) is settled
 
 
@@ -283,15 +313,15 @@ async def test_it_is_settled_when_everything_is_there_and_read(world: World, pla
 async def test_the_folder_stays_when_somebody_will_want_to_look(
     ok: bool | None, keep: bool, stays: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    async def instead(_: Terms, folder: Path) -> dict[str, Any]:
-        (folder / "first.db").touch()
+    async def instead(_: Terms, place: Place) -> dict[str, Any]:
+        (place.folder / "first.db").touch()
         if ok is None:
             raise RuntimeError("planted")
         return {"ok": ok}
 
     monkeypatch.setattr(run, "_run", instead)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    told = await asyncio.gather(run.soak(Terms(1, 77, 1, keep)), return_exceptions=True)
+    told = await asyncio.gather(run.soak(Terms(1, 77, 1, keep), load()), return_exceptions=True)
     assert isinstance(told[0], RuntimeError) is (ok is None)
     left = list(tmp_path.iterdir())
     words = capsys.readouterr().err

@@ -20,9 +20,10 @@ from hypothesis import strategies as st
 
 from bus.errors import BusAway
 from tools import soak
+from tools.bench.place import here
 from tools.metrics_port import serving_metrics
 from tools.output import Output
-from tools.soak import verdict
+from tools.soak import books, verdict
 from tools.soak.patience import until
 from tools.soak.stage import prepare
 from tools.soak.troupe import Actor, Ending, Troupe, kept_bytecode
@@ -46,6 +47,12 @@ class Offsets:
         return {("bench.first", 0): offset}
 
 
+def a_watch(folder: Path, bus: Any = None) -> Watch:
+    """One that looks at a folder's stores when it is asked to."""
+    place = here(folder)
+    return Watch(place, cast(Any, bus), books.of(place))
+
+
 @pytest.mark.parametrize(
     ("said", "went_back"),
     [
@@ -59,20 +66,20 @@ class Offsets:
     ],
 )
 async def test_an_offset_that_goes_back_is_counted_each_time(said: list[int | None], went_back: int, tmp_path: Path) -> None:
-    watch = Watch(tmp_path, cast(Any, Offsets(*said)))
+    watch = a_watch(tmp_path, Offsets(*said))
     for _ in said:
-        await watch._offsets()
+        await watch.look_at_offsets()
     assert watch.went_back == went_back
 
 
 @settings(max_examples=40)
 @given(st.lists(st.one_of(st.none(), st.integers(0, 5)), max_size=12))
 def test_offsets_go_back_as_often_as_a_look_is_below_the_look_before(said: list[int | None]) -> None:
-    watch = Watch(Path(), cast(Any, Offsets(*said)))
+    watch = a_watch(Path(), Offsets(*said))
 
     async def look() -> None:
         for _ in said:
-            await watch._offsets()
+            await watch.look_at_offsets()
 
     asyncio.run(look())
     seen = [offset for offset in said if offset is not None]
@@ -82,7 +89,7 @@ def test_offsets_go_back_as_often_as_a_look_is_below_the_look_before(said: list[
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("watch")
-    prepare(made)
+    prepare(here(made))
     return made
 
 
@@ -95,16 +102,28 @@ def store(prepared: Path) -> Iterator[sqlite3.Connection]:
         yield c
 
 
-def owned(store: sqlite3.Connection, epoch: int, pid: int) -> None:
-    store.execute("INSERT OR REPLACE INTO owner(partition, epoch, pid, process_start, since_ms) VALUES (0, ?, ?, 0, 0)", (epoch, pid))
+def owned(store: sqlite3.Connection, epoch: int, pid: int, partition: int = 0) -> None:
+    row = (partition, epoch, pid)
+    store.execute("INSERT OR REPLACE INTO owner(partition, epoch, pid, process_start, since_ms) VALUES (?, ?, ?, 0, 0)", row)
 
 
-def test_an_owner_is_noted_once_an_epoch(store: sqlite3.Connection, prepared: Path) -> None:
-    watch = Watch(prepared, cast(Any, None))
+async def test_each_partition_has_owners_of_its_own(store: sqlite3.Connection, prepared: Path) -> None:
+    watch = a_watch(prepared)
+    for partition, epoch, pid in ((0, 1, 10), (1, 1, 10), (2, 4, 11), (1, 2, 11)):
+        owned(store, epoch, pid, partition)
+        await watch.look(1)
+    await watch.books.close()
+    assert (watch.owner(1), watch.owned(1), watch.owned(2)) == (10, 3, 0)
+    assert (watch.held(1, 10), watch.held(1, 11), watch.held(2, 10)) == ({0: 1}, {1: 2, 2: 4}, {})
+
+
+async def test_an_owner_is_noted_once_an_epoch(store: sqlite3.Connection, prepared: Path) -> None:
+    watch = a_watch(prepared)
     assert watch.owner(1) is None
     for epoch, pid in ((1, 10), (1, 10), (2, 11), (2, 11), (3, 10)):
         owned(store, epoch, pid)
-        watch._look(1, store, thoroughly=False)
+        await watch.look(1)
+    await watch.books.close()
     assert [(change.epoch, change.pid) for change in watch.owners[1]] == [(1, 10), (2, 11), (3, 10)]
     assert [change.at_s for change in watch.owners[1]] == sorted(change.at_s for change in watch.owners[1])
     assert (watch.owner(1), watch.owner(2)) == (10, None)
@@ -119,7 +138,7 @@ def test_an_owner_is_noted_once_an_epoch(store: sqlite3.Connection, prepared: Pa
         pytest.param([(100, None), (900, "too large")], 100, id="what the bus can never take does not wait"),
     ],
 )
-def test_the_oldest_row_that_waits_in_an_outbox_is_remembered(
+async def test_the_oldest_row_that_waits_in_an_outbox_is_remembered(
     store: sqlite3.Connection, prepared: Path, rows: list[tuple[int, str | None]], age_ms: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(time, "time_ns", lambda: NOW_MS * 1_000_000)
@@ -127,28 +146,30 @@ def test_the_oldest_row_that_waits_in_an_outbox_is_remembered(
         store.execute(
             "INSERT INTO outbox(partition, actor, topic, headers, at_ms, refused) VALUES (0, 'a', 't', x'', ?, ?)", (NOW_MS - age, refused)
         )
-    watch = Watch(prepared, cast(Any, None))
-    watch._look(1, store, thoroughly=False)
+    watch = a_watch(prepared)
+    await watch.look(1)
     assert watch.outbox_age_ms == 0, "a quick look does not ask"
-    watch._look(1, store, thoroughly=True)
+    await watch.look_thoroughly()
     store.execute("DELETE FROM outbox")
-    watch._look(1, store, thoroughly=True)
-    assert watch.outbox_age_ms == age_ms
+    await watch.look_thoroughly()
+    await watch.books.close()
+    assert (watch.outbox_age_ms, watch.outbox_age_now_ms) == (age_ms, 0), "it rose and fell"
 
 
-def test_a_store_that_is_just_being_made_tells_nothing_and_ends_nothing(tmp_path: Path) -> None:
-    watch = Watch(tmp_path, cast(Any, None))
-    with closing(sqlite3.connect(tmp_path / "first.db")) as empty:
-        watch._look(1, empty, thoroughly=True)
+async def test_a_store_that_is_just_being_made_tells_nothing_and_ends_nothing(tmp_path: Path) -> None:
+    watch = a_watch(tmp_path)
+    await watch.look(1)
+    await watch.look_thoroughly()
+    await watch.books.close()
     assert (watch.owner(1), watch.outbox_age_ms) == (None, 0)
 
 
-def test_the_largest_size_of_each_wal_is_remembered(tmp_path: Path) -> None:
-    watch = Watch(tmp_path, cast(Any, None))
+async def test_the_largest_size_of_each_wal_is_remembered(tmp_path: Path) -> None:
+    watch = a_watch(tmp_path)
     for name, sizes in (("bus.db-wal", (10, 70, 30)), ("first.db-wal", (5, 0, 0)), ("first.db", (999, 999, 999))):
         for size in sizes:
             (tmp_path / name).write_bytes(b"x" * size)
-            watch._sizes()
+            await watch.look_thoroughly()
     assert watch.wal_bytes == {"bus.db": 70, "first.db": 5}
 
 
@@ -169,7 +190,7 @@ async def test_what_waiting_asks_may_raise_and_is_heard() -> None:
 
 def a_troupe() -> Troupe:
     """Two places a stage, none with a process."""
-    return Troupe(Path("nowhere"), (1, 2))
+    return Troupe(here(Path("nowhere")), (1, 2))
 
 
 def test_a_troupe_has_two_places_a_stage_and_finds_them_by_stage_and_pid() -> None:
@@ -248,7 +269,7 @@ def test_a_soak_without_a_seed_draws_another_one_each_time(monkeypatch: pytest.M
     async def nothing() -> None:
         raise AssertionError("its run is closed before it begins")
 
-    def noted(terms: Any) -> Any:
+    def noted(terms: Any, _: Any) -> Any:
         seeds.append(terms.seed)
         return nothing()
 
