@@ -183,6 +183,6 @@ async def ended(bus: Bus) -> dict[str, int]:
 async def until_all_ended(bus: Bus, keys: set[str], within_s: float) -> dict[str, int]:
     """Wait until every key has ended. Raises TimeoutError."""
     async with asyncio.timeout(within_s):
-        while (found := await ended(bus)).keys() < keys:
+        while not keys <= (found := await ended(bus)).keys():
             await bus.wait(0.1)
     return found
