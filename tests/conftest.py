@@ -9,6 +9,8 @@ from hypothesis import settings
 IN_CI = os.environ.get("CI", "").lower() in ("1", "true", "yes")
 SEED = int(os.environ.get("LENDBUS_TEST_SEED") or random.randrange(2**32))
 
+pytest_plugins = ("tests.kafka_server", "tests.postgresql_server")
+
 settings.register_profile("lendbus", print_blob=True, deadline=None, derandomize=False)
 settings.load_profile("lendbus")
 

@@ -28,11 +28,14 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "worker": ("tools.worker", "Run the workers of services."),
     "gateway": ("tools.gateway", "Run the HTTP gateway."),
     "topics": ("tools.topics", "The contract: every topic, its owner, key and counts."),
+    "groups": ("tools.groups", "Who consumes: members, owners, and how far they are."),
+    "lag": ("tools.lag", "How far each partition's service is behind."),
     "tail": ("tools.tail", "Show what is said on topics."),
     "trace": ("tools.trace", "The whole story of one id."),
     "stuck": ("tools.stuck", "What waits for a person, and what may be done."),
     "dlq": ("tools.dlq", "Dead letters: records that nobody could read."),
     "check": ("tools.check", "Whether the stores agree about every registration."),
+    "kafka": ("tools.kafka", "A local Kafka broker, without Docker: up, down, status."),
     "doctor": ("tools.doctor", "Whether this machine and folder are fit."),
     "settings": ("tools.settings_view", "Every setting: value, default, variable, what it is."),
     "bench": ("tools.bench.commands", "Measure, with bars."),
@@ -41,7 +44,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
 LATER: Final = frozenset(
     {
         "accounts", "admin", "backup", "bank", "borrow", "calc", "chaos", "collect", "deploy", "export", "grep",
-        "groups", "import", "invest", "kafka", "lag", "loans", "members", "ops", "pages", "reconcile", "registrations",
+        "import", "invest", "loans", "members", "ops", "pages", "reconcile", "registrations",
         "repay", "replay", "reset", "restore", "state", "top", "users",
     }
 )  # fmt: skip

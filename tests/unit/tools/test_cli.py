@@ -45,7 +45,7 @@ def test_every_command_that_there_is_explains_itself(name: str, capsys: pytest.C
         (["trace"], "Missing argument 'ID'"),
         (["tail", "-n", "x"], "should be a valid integer"),
         (["tail", "-n", "-1"], "greater than or equal to 0"),
-        (["kafka", "up"], "comes with a later issue"),
+        (["kafka", "up", "--port", "70000"], "less than or equal to 65535"),
         (["bank"], "comes with a later issue"),
         (["topics", "lss"], "No such command 'lss'"),
         (["settings", "--bus", "kafka"], "Kafka comes with a later issue: until then use --bus sqlite"),
