@@ -47,7 +47,7 @@ async def test_duplicates_in_one_batch_and_long_after_take_effect_once(world: Wo
     await world.bus.append(rows)
     await world.bus.append(numbered(world, actor, 1))
     await world.ends_well()
-    assert world.counters() == {actor: (101, 100)}
+    assert await world.counters() == {actor: (101, 100)}
 
 
 async def test_poison_of_every_kind_between_good_ones_is_one_dead_letter_each_with_its_own_reason(world: World) -> None:
@@ -74,7 +74,7 @@ async def test_a_behaviour_that_raises_for_one_actor_stops_nobody_else_and_a_red
     await world.bus.append([row for pair in zip(numbered(world, ill, 20), numbered(world, well, 20), strict=True) for row in pair])
     await world.suspended(ill, "behaviour_raised", queued=20)
     await world.arrived(20)
-    assert world.counters() == {well: (20, 19)}
+    assert await world.counters() == {well: (20, 19)}
     world.ask(f"UPDATE suspended SET next_ms = NULL WHERE actor = '{ill}'")  # its budget is spent
     (world.folder / "raises" / ill).unlink()
     await world.bus.append(numbered(world, ill, 5))
@@ -110,7 +110,7 @@ async def test_a_row_that_the_database_rejects_in_a_batch_of_500_suspends_its_ow
     await world.suspended(ill, "row_rejected", queued=6)
     await world.arrived(A_BATCH - 6)
     each = A_BATCH // len(actors)
-    assert world.counters() == {**dict.fromkeys(actors, (each, each - 1)), ill: (4, 3)}
+    assert await world.counters() == {**dict.fromkeys(actors, (each, each - 1)), ill: (4, 3)}
     (world.folder / "mended").touch()
     await world.redrive(ill)
     await world.ends_well()

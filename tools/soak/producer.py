@@ -7,11 +7,13 @@ import time
 import uuid
 from typing import Final
 
+from agents.runtime.envelope import Undecodable, decode
 from agents.runtime.patience import until_back
 from bus.errors import BusAway
 from bus.log import Bus
-from bus.record import Outgoing
+from bus.record import Outgoing, Record
 from tools.bench.load import message
+from tools.bench.service import FIRST, Count
 from tools.soak.poison import HUGE_BYTES, POISONS, Poison, odd
 
 ACTORS: Final = 50
@@ -34,6 +36,7 @@ class Producer:
         self.sent: dict[str, int] = dict.fromkeys(self.actors, 0)  # per actor, all numbers below this are in the log
         self.duplicates = 0
         self.poison: collections.Counter[str] = collections.Counter()  # by reason
+        self.away = 0  # how often the bus was, in the middle of a call
         self._kept: list[Outgoing] = []
 
     @property
@@ -73,10 +76,25 @@ class Producer:
                 poison = self._poison()
                 rows.append(poison.spoil(message(actor, 0, now_ms)))
                 reasons.append(poison.reason)
-        await until_back(lambda: self._bus.append(rows), BusAway, what="bus")
+        await until_back(lambda: self._bus.append(rows), BusAway, what="bus", on_away=self._was_away)
         self.sent = {actor: n + new[actor] for actor, n in self.sent.items()}
         self.duplicates += duplicates
         self.poison.update(reasons)
+
+    async def poison_in_the_log(self) -> collections.Counter[str]:
+        """By reason: what was sent, or, where a call had to be repeated of which a part may be in the log twice, what is there."""
+        if not self.away:
+            return self.poison
+        found: collections.Counter[str] = collections.Counter()
+        for partition, (start, end) in (await self._bus.ends(FIRST)).items():
+            at = start
+            while at < end and (run := await self._bus.read(FIRST, partition, at)):
+                found.update(reason for record in run if (reason := unreadable(record)))
+                at = run[-1].offset + 1
+        return found
+
+    def _was_away(self) -> None:
+        self.away += 1
 
     def _again(self, good: Outgoing) -> Outgoing:
         """The same message once more: this one, or one from long ago."""
@@ -91,6 +109,15 @@ class Producer:
         if len(poison.spoil(_SAMPLE).value or b"") >= HUGE_BYTES and self._chance.randrange(HUGE_EVERY):
             return POISONS[0]
         return poison
+
+
+def unreadable(record: Record) -> str | None:
+    """The reason why nobody can read a record, as its dead letter will have it."""
+    try:
+        decode(record, {Count.type: Count})
+    except Undecodable as refused:
+        return refused.reason
+    return None
 
 
 _SAMPLE: Final = message("sample", 0, 0)

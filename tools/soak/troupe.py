@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from stores.process import FROZEN_STATES, process_state
+from tools.bench.place import Place
 from tools.soak.patience import until
 
 END_S_MAX: Final = 20.0  # a process that has been asked to end, and was given its time
@@ -44,7 +45,7 @@ class Actor:
     stage: int
     number: int
     folder: Path
-    bytecode: dict[str, str]
+    environment: dict[str, str]
     process: asyncio.subprocess.Process | None = None
     asked: int | None = None
     fault: str = ""
@@ -89,7 +90,7 @@ class Actor:
         self.asked, self.frozen_by_us, self.seen_frozen = None, False, False
         self.fault, self.next_fault = self.next_fault, ""
         self.starts += 1
-        environment = {**os.environ, **self.bytecode, "LENDBUS_FAULT": self.fault, "LENDBUS_LOG_FORMAT": "json"}
+        environment = {**os.environ, **self.environment, "LENDBUS_FAULT": self.fault, "LENDBUS_LOG_FORMAT": "json"}
         command = (sys.executable, "-m", "tools.soak.stage", str(self.folder), str(self.stage))
         return await asyncio.create_subprocess_exec(
             *command, stdin=asyncio.subprocess.PIPE, stdout=log, stderr=log, env=environment, start_new_session=True
@@ -104,9 +105,9 @@ def kept_bytecode(folder: Path) -> dict[str, str]:
 class Troupe:
     """All processes of a run."""
 
-    def __init__(self, folder: Path, stages: Sequence[int], each: int = 2, bytecode: Path | None = None) -> None:
-        kept = kept_bytecode(bytecode or folder / "bytecode")
-        self.actors = [Actor(stage, number, folder, kept) for stage in stages for number in range(each)]
+    def __init__(self, place: Place, stages: Sequence[int], each: int = 2, bytecode: Path | None = None) -> None:
+        environment = {**place.environment, **kept_bytecode(bytecode or place.folder / "bytecode")}
+        self.actors = [Actor(stage, number, place.folder, environment) for stage in stages for number in range(each)]
         self._lives: list[asyncio.Task[None]] = []
 
     def start(self, actors: Sequence[Actor] | None = None) -> None:

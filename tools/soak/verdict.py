@@ -2,25 +2,35 @@
 
 import collections
 import math
-import sqlite3
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final
 
 import orjson
 
 from agents.runtime.envelope import MESSAGE_ID
+from bus.log import Bus
 from bus.record import Record
 from tools.output import Output
-from tools.soak.deeds import Fall
+from tools.soak.books import Books, told
+from tools.soak.roles import Fall
 from tools.soak.stage import NAMES
 from tools.soak.troupe import Ending
 from tools.soak.watch import Change
 
 SHOWN_MAX: Final = 20
-MUST_BE_NONE: Final = ("lost", "doubled", "out_of_order", "wrongly_parked", "offsets_went_back", "left_suspended", "left_unread")
+MUST_BE_NONE: Final = (
+    "lost",
+    "doubled",
+    "out_of_order",
+    "wrongly_parked",
+    "offsets_went_back",
+    "offsets_unlike_positions",
+    "left_suspended",
+    "left_unread",
+    "left_in_outboxes",
+)
 
 
 @dataclass
@@ -33,19 +43,28 @@ class FarEnd:
     repeats: int = 0
     doubled: int = 0  # one number of an actor under two ids: it took effect twice
     out_of_order: int = 0
-    offset: int = 0
+    offsets: dict[int, int] = field(default_factory=dict)  # of each partition, the next to be read
     examples: list[str] = field(default_factory=list)
 
     def take(self, records: Iterable[Record]) -> None:
         """Count these too."""
         for record in records:
-            self.offset = record.offset + 1
+            self.offsets[record.partition] = record.offset + 1
             identity = next((value or b"").decode() for name, value in record.headers if name == MESSAGE_ID)
             if identity in self.seen:
                 self.repeats += 1
             else:
                 self.seen.add(identity)
                 self._first(record)
+
+    async def read(self, bus: Bus, topic: str, partitions: int) -> int:
+        """Take what has come to the topic since the last time; how many records. Raises BusAway."""
+        count = 0
+        for partition in range(partitions):
+            while records := await bus.read(topic, partition, self.offsets.get(partition, 0)):
+                self.take(records)
+                count += len(records)
+        return count
 
     def _first(self, record: Record) -> None:
         actor, number = (record.key or b"").decode(), int(orjson.loads(record.value or b"")["seq"])
@@ -72,11 +91,11 @@ class FarEnd:
         return sum(len(set(range(count)) - self.numbers[actor]) for actor, count in sent.items())
 
 
-def counted_twice(folder: Path, sent: Mapping[str, int]) -> dict[str, list[str]]:
+async def counted_twice(books: Books, sent: Mapping[str, int]) -> dict[str, list[str]]:
     """By stage, the actors whose counter says more than was sent to them, and how."""
     wrong: dict[str, list[str]] = {}
     for name in NAMES.values():
-        rows = {actor: (handled, last) for actor, handled, last in _rows(folder, name, "SELECT id, handled, last FROM counter")}
+        rows = {actor: (handled, last) for actor, handled, last in await told(books, name, "SELECT id, handled, last FROM counter")}
         wrong[name] = [
             f"{name} counted {rows.get(actor)} of {count} messages to {actor}"
             for actor, count in sent.items()
@@ -85,22 +104,30 @@ def counted_twice(folder: Path, sent: Mapping[str, int]) -> dict[str, list[str]]
     return wrong
 
 
-def parked(folder: Path) -> collections.Counter[str]:
+async def parked(books: Books) -> collections.Counter[str]:
     """The dead letters of the first stage, by reason."""
-    return collections.Counter(dict(_rows(folder, NAMES[1], "SELECT reason, count(*) FROM dead_letter GROUP BY reason")))
+    rows = await told(books, NAMES[1], "SELECT reason, count(*) FROM dead_letter GROUP BY reason")
+    return collections.Counter(dict(rows))
 
 
-def left(folder: Path, table: str) -> int:
+async def left(books: Books, table: str, where: str = "") -> int:
     """How many rows a table of both stores has."""
-    return sum(int(_rows(folder, name, f"SELECT count(*) FROM {table}")[0][0]) for name in NAMES.values())
+    return sum([int((await told(books, name, f"SELECT count(*) FROM {table} {where}"))[0][0]) for name in NAMES.values()])
 
 
-def _rows(folder: Path, name: str, question: str) -> list[Any]:
-    connection = sqlite3.connect(folder / f"{name}.db")
-    try:
-        return connection.execute(question).fetchall()
-    finally:
-        connection.close()
+async def positions(books: Books, stage: int) -> dict[int, int]:
+    """Of each partition of a stage, the next offset to handle as its store has it."""
+    return dict(await told(books, NAMES[stage], "SELECT partition, next_offset FROM position"))
+
+
+def unlike(offsets: Mapping[tuple[str, int], int], positions: Mapping[int, int], topic: str) -> list[str]:
+    """Where the group's offset is another than the store's position; nothing committed and nothing handled are the same."""
+    committed = {partition: offset for (of, partition), offset in offsets.items() if of == topic}
+    return [
+        f"{topic}/{partition}: the group is at {committed.get(partition)}, the store at {positions.get(partition)}"
+        for partition in sorted(committed.keys() | positions.keys())
+        if committed.get(partition, 0) != positions.get(partition, 0)
+    ]
 
 
 def struck(endings: Iterable[Ending]) -> collections.Counter[str]:
@@ -110,12 +137,12 @@ def struck(endings: Iterable[Ending]) -> collections.Counter[str]:
 
 
 def takeovers(falls: Sequence[Fall], owners: Mapping[int, Sequence[Change]]) -> dict[str, dict[str, float]]:
-    """By what had befallen the owner: how long until the store had the next one, in seconds."""
+    """By what had befallen the owner: how long until the stores had the next one of each partition that was its, in seconds."""
     took: dict[str, list[float]] = collections.defaultdict(list)
     for fall in falls:
-        after = next((change for change in owners.get(fall.stage, ()) if change.epoch > fall.epoch), None)
-        if after is not None and after.at_s - fall.at_s < fall.within_s:
-            took[fall.kind].append(after.at_s - fall.at_s)
+        last_s = max((_followed_s(owners.get(fall.stage, ()), *each) for each in fall.epochs.items()), default=math.inf) - fall.at_s
+        if last_s < min(fall.within_s, math.inf):
+            took[fall.kind].append(last_s)
     return {
         kind: {
             "count": len(times),
@@ -125,6 +152,11 @@ def takeovers(falls: Sequence[Fall], owners: Mapping[int, Sequence[Change]]) -> 
         }
         for kind, times in sorted(took.items())
     }
+
+
+def _followed_s(changes: Sequence[Change], partition: int, epoch: int) -> float:
+    """When the partition had its next owner."""
+    return next((change.at_s for change in changes if change.partition == partition and change.epoch > epoch), math.inf)
 
 
 def judged(findings: dict[str, Any]) -> dict[str, Any]:

@@ -11,10 +11,13 @@ import pytest
 
 from bus.errors import BusAway
 from bus.log import GroupRow
+from tools.bench.place import here
+from tools.soak import books
 from tools.soak import deeds as module
 from tools.soak.deeds import Deeds
 from tools.soak.patience import until
 from tools.soak.plan import Deed
+from tools.soak.roles import AllShare, OneWorks
 from tools.soak.troupe import Actor, Ending
 from tools.soak.watch import Change, Watch
 
@@ -100,10 +103,54 @@ def world(tmp_path: Path) -> World:
     for name in ("raises", "bugs"):
         (tmp_path / name).mkdir()
     troupe, bus = Places([Place(OWNER), Place(STANDBY), Place(OTHER, stage=2)]), Groups()
-    watch = Watch(tmp_path, cast(Any, bus))
-    watch.owners[1].append(Change(0.0, 7, OWNER))
-    watch.owners[2].append(Change(0.0, 3, OTHER))
-    return World(Deeds(tmp_path, cast(Any, bus), cast(Any, troupe), watch, ["a", "b", "c", "d"]), troupe, bus, tmp_path)
+    watch = a_watch(tmp_path)
+    watch.note(1, Change(0.0, 7, OWNER))
+    watch.note(2, Change(0.0, 3, OTHER))
+    roles = OneWorks(cast(Any, bus), cast(Any, troupe), watch)
+    return World(Deeds(here(tmp_path), cast(Any, troupe), watch, roles, ["a", "b", "c", "d"]), troupe, bus, tmp_path)
+
+
+def a_watch(folder: Path) -> Watch:
+    """One that is told what it would see."""
+    return Watch(place := here(folder), cast(Any, None), books.of(place))
+
+
+@pytest.fixture
+def sharing(tmp_path: Path) -> World:
+    """The same on Kafka: both processes of the first stage own partitions, the second stage has one process."""
+    troupe, watch = Places([Place(OWNER), Place(STANDBY), Place(OTHER, stage=2)]), a_watch(tmp_path)
+    for partition, pid in enumerate((OWNER, STANDBY, OWNER)):
+        watch.note(1, Change(0.0, 7 + partition, pid, partition))
+    watch.note(2, Change(0.0, 3, OTHER))
+    return World(Deeds(here(tmp_path), cast(Any, troupe), watch, AllShare(cast(Any, troupe), watch), ["a"]), troupe, Groups(), tmp_path)
+
+
+@pytest.mark.parametrize(("share", "place", "epochs"), [(0.1, 0, {0: 7, 2: 9}), (0.9, 1, {1: 8})])
+async def test_on_kafka_the_share_picks_one_of_the_workers_and_all_its_partitions_fall(
+    sharing: World, share: float, place: int, epochs: dict[int, int]
+) -> None:
+    await sharing.do(kind="kill", share=share)
+    assert [each.got for each in sharing.troupe.actors] == [[KILL] if n == place else [] for n in range(3)]
+    assert sharing.hand.done == {"kill worker": 1}
+    assert [(fall.kind, fall.epochs) for fall in sharing.hand.falls] == [("kill", epochs)]
+
+
+async def test_on_kafka_a_fault_is_met_by_the_next_process_of_a_place_and_nobody_else_gives_way(sharing: World) -> None:
+    fault = asyncio.ensure_future(sharing.do(kind="fault", fault="loop.ack.after:kill:2", share=0.9))
+    assert await until(lambda: sharing.standby.got == [KILL], 5)
+    sharing.standby.starts += 1
+    await asyncio.wait_for(fault, 5)
+    assert (sharing.standby.next_fault, sharing.owner.got, sharing.hand.done) == ("loop.ack.after:kill:2", [], {"armed": 1})
+
+
+@pytest.mark.parametrize("why", ["gone", "frozen", "will fail", "owns nothing"])
+async def test_on_kafka_a_fall_is_not_timed_while_no_other_worker_is_in_the_group(sharing: World, why: str) -> None:
+    other = sharing.standby
+    other.pid = {"gone": 0, "owns nothing": 99}.get(why, other.pid)
+    other.frozen = why == "frozen"
+    other.fault = "takeover.commit.before:kill:1" if why == "will fail" else ""
+    await sharing.do(kind="kill", share=0.1)
+    assert (sharing.owner.got, sharing.hand.falls) == ([KILL], [])
 
 
 @pytest.mark.parametrize(
@@ -202,7 +249,9 @@ def _standby_has_a_late_fault(w: World) -> None:
 async def test_a_fall_is_timed_only_where_another_is_ready_to_take_over(world: World, before: Any, kind: str | None) -> None:
     before(world)
     await world.do(kind="kill")
-    assert [(fall.kind, fall.stage, fall.epoch, fall.within_s) for fall in world.hand.falls] == ([(kind, 1, 7, math.inf)] if kind else [])
+    assert [(fall.kind, fall.stage, fall.epochs, fall.within_s) for fall in world.hand.falls] == (
+        [(kind, 1, {0: 7}, math.inf)] if kind else []
+    )
     assert world.owner.got == [KILL], "it is struck in any case"
 
 

@@ -164,12 +164,12 @@ async def test_a_store_that_is_just_being_made_tells_nothing_and_ends_nothing(tm
     assert (watch.owner(1), watch.outbox_age_ms) == (None, 0)
 
 
-async def test_the_largest_size_of_each_wal_is_remembered(tmp_path: Path) -> None:
+def test_the_largest_size_of_each_wal_is_remembered(tmp_path: Path) -> None:
     watch = a_watch(tmp_path)
     for name, sizes in (("bus.db-wal", (10, 70, 30)), ("first.db-wal", (5, 0, 0)), ("first.db", (999, 999, 999))):
         for size in sizes:
             (tmp_path / name).write_bytes(b"x" * size)
-            await watch.look_thoroughly()
+            watch.look_at_files()
     assert watch.wal_bytes == {"bus.db": 70, "first.db": 5}
 
 
