@@ -14,4 +14,4 @@ ATTEMPT_CALL_MS_MAX = 10_000
 OUTBOX_DELETE_DELAY_S = 0.2  # an idle service deletes what the bus has acknowledged after this
 STOP_S_MAX = 10.0  # a graceful stop is not longer
 SCAN_EVERY_MS = 1_000  # the scanner's safety net; it wakes by itself when something is due or new
-START_S_MAX = 30.0  # an App that has not started by then ends the process
+START_S_MAX = 30.0  # a step of a start that is not done by then is given up and tried anew

@@ -57,8 +57,12 @@ class Dead:
 
 
 def identity(service: str, incarnation: str, record: Record) -> str:
-    """The dead letter's id follows from where the record stood, so a repeat makes the same."""
-    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"lendbus:dead:{service}:{incarnation}:{record.topic}:{record.partition}:{record.offset}"))
+    """The dead letter's id follows from where the record stood, so a repeat makes the same.
+
+    And from when the log took it: a topic made anew in the same Kafka cluster has the same places once more.
+    """
+    place = f"{record.topic}:{record.partition}:{record.offset}:{record.appended_ms}"
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"lendbus:dead:{service}:{incarnation}:{place}"))
 
 
 def write(tx: Tx, service: str, incarnation: str, dead: Sequence[Dead], *, now_ms: int) -> list[tuple[str, Outgoing]]:

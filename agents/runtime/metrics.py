@@ -14,6 +14,12 @@ BATCH_SECONDS = Histogram(
     ["service"],
     buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 2, 10),
 )
-OUTBOX_WAITING = Gauge("lendbus_outbox_waiting", "Rows that wait to leave, in memory", ["service"])
-OUTBOX_OLDEST = Gauge("lendbus_outbox_oldest_seconds", "Age of the oldest row that waits to leave", ["service"])
+OUTBOX_WAITING = Gauge("lendbus_outbox_waiting", "Rows that wait to leave, in memory", ["service", "partition"])
+OUTBOX_OLDEST = Gauge("lendbus_outbox_oldest_seconds", "Age of the oldest row that waits to leave", ["service", "partition"])
 OWNED = Gauge("lendbus_partitions_owned", "Partitions that this process owns", ["service"])
+
+
+def forget_partition(service: str, partition: int) -> None:
+    """It is somebody else's: its gauges say nothing here any more."""
+    for gauge in (OUTBOX_WAITING, OUTBOX_OLDEST):
+        gauge.remove(service, str(partition))

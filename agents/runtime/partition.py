@@ -6,7 +6,7 @@ actor's messages never overtake each other on their way out.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any, Protocol, TypeVar
 
@@ -20,6 +20,7 @@ from agents.runtime.ownership import Tenure
 from agents.runtime.patience import until_back
 from agents.runtime.relay import Relay
 from agents.runtime.service import Service
+from bus.errors import BusAway
 from bus.log import Bus
 from bus.record import Fence, Record
 from stores.engine import RowRejected, Store, StoreAway, Tx
@@ -67,6 +68,7 @@ class Partition:
         self.clock = terms.clock
         self.wake = asyncio.Event()  # the scanner has something new to look at
         self._one_at_a_time = asyncio.Lock()
+        self.incarnation = incarnation
         self._batch = Batch(service, tenure, incarnation, 0, terms.horizon_ms)
         self._batch_max = terms.batch_max
         self._registry = service.registry
@@ -107,6 +109,14 @@ class Partition:
         """
         return await self._in_turn(lambda batch: self.store.transaction(operation, _owned, work, batch, *args))
 
+    async def begin_anew(self, offset: int) -> None:
+        """The log was made anew: what was reached on the earlier one says nothing of this one. Durable before anything is read.
+
+        The incarnation alone does not tell on Kafka, where it names the cluster: a topic made anew in it would find its
+        fresh records below the highest position, and old ones among them would be refused as expired.
+        """
+        await self.transaction("takeover.commit", _begun_anew, offset)
+
     async def _in_turn(self, commit: Callable[[Batch], Awaitable[R]]) -> R:
         async def once() -> R:
             async with self._one_at_a_time:
@@ -146,6 +156,18 @@ def _owned(tx: Tx, work: Callable[..., R], batch: Batch, *args: Any) -> R:
     return done
 
 
+@dataclass(frozen=True, slots=True)
+class _Quiet:
+    """A transaction that sends nothing."""
+
+    leaving: list[Pending] = field(default_factory=list)
+
+
+def _begun_anew(tx: Tx, batch: Batch, offset: int) -> _Quiet:
+    position.begin_anew(tx, batch.tenure.partition, offset, batch.incarnation)
+    return _Quiet()
+
+
 def _taken(tx: Tx, number: int, now_ms: int) -> tuple[Tenure, position.Position | None]:
     return ownership.take_over(tx, number, now_ms=now_ms), position.read(tx, number)
 
@@ -154,8 +176,12 @@ async def take_over(
     service: Service[Any], store: Store, bus: Bus, fence: Fence, number: int, terms: Terms
 ) -> tuple[Partition, position.Position | None]:
     """Epoch + 1 in the store; then read the position; then send what the partition left behind; only then may the loop start."""
-    tenure, known = await store.transaction("takeover.commit", _taken, number, terms.clock())
+
+    def taken() -> Awaitable[tuple[Tenure, position.Position | None]]:
+        return store.transaction("takeover.commit", _taken, number, terms.clock())
+
+    tenure, known = await until_back(taken, StoreAway, what=f"store of {service.name}")
     relay = Relay(bus, store, fence, tenure, terms.clock)
     resent = await relay.resend()
     log.info("partition taken over", service=service.name, partition=number, epoch=tenure.epoch, resent=resent)
-    return Partition(service, store, relay, tenure, await bus.incarnation(), terms), known
+    return Partition(service, store, relay, tenure, await until_back(bus.incarnation, BusAway, what="bus"), terms), known

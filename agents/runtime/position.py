@@ -87,6 +87,11 @@ def write(tx: Tx, partition: int, new: Position, *, known: bool) -> None:
         )
 
 
+def begin_anew(tx: Tx, partition: int, offset: int, incarnation: str) -> None:
+    """Forget what was reached on an earlier log: this one is read from `offset`, and nothing of it was ever handled."""
+    write(tx, partition, Position(offset, offset, None, None, None, incarnation), known=True)
+
+
 def after(run: Sequence[Record], message_id: str | None, before: Position | None, incarnation: str) -> Position:
     """The position behind a run of records; what was reached on an earlier log says nothing of this one."""
     last = run[-1]

@@ -7,6 +7,7 @@ the bus can never take suspends its own actor and nobody else; a bus that is awa
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import structlog
 
@@ -20,6 +21,8 @@ from bus.record import Fence
 from config import faults
 from config.limits import OUTBOX_DELETE_DELAY_S, RELAY_BATCH_MAX, RELAY_QUEUE_MAX
 from stores.engine import Store, StoreAway, Tx
+
+T = TypeVar("T")
 
 log = structlog.get_logger("lendbus.relay")
 
@@ -73,9 +76,9 @@ class Relay:
 
     async def resend(self) -> int:
         """What the partition left behind, oldest first, before anything new is made; how many rows that were."""
-        self._blocked = await self._store.transaction("takeover.resend", self._refused_before)
+        self._blocked = await self._patiently("takeover.resend", self._refused_before)
         count, after = 0, 0
-        while rows := await self._store.transaction("takeover.resend", self._left_behind, after):
+        while rows := await self._patiently("takeover.resend", self._left_behind, after):
             await self._deliver(rows)
             count, after = count + len(rows), rows[-1].id
             await self._delete_sent()
@@ -131,8 +134,9 @@ class Relay:
 
     def _gauge(self, leaving: Sequence[Pending]) -> None:
         age_ms = self._clock() - leaving[0].record.timestamp_ms if leaving else 0
-        metrics.OUTBOX_WAITING.labels(self._store.service).set(len(self._waiting) + len(leaving))
-        metrics.OUTBOX_OLDEST.labels(self._store.service).set(age_ms / 1000)
+        place = self._store.service, str(self._tenure.partition)
+        metrics.OUTBOX_WAITING.labels(*place).set(len(self._waiting) + len(leaving))
+        metrics.OUTBOX_OLDEST.labels(*place).set(age_ms / 1000)
 
     async def _append(self, rows: Sequence[Pending]) -> None:
         self._gauge(rows)
@@ -175,5 +179,5 @@ class Relay:
         ownership.check(tx, self._tenure)
         outbox.forget(tx, sent)
 
-    async def _patiently(self, operation: str, work: Callable[..., None], *args: object) -> None:
-        await until_back(lambda: self._store.transaction(operation, work, *args), StoreAway, what=f"store of {self._store.service}")
+    async def _patiently(self, operation: str, work: Callable[..., T], *args: object) -> T:
+        return await until_back(lambda: self._store.transaction(operation, work, *args), StoreAway, what=f"store of {self._store.service}")
