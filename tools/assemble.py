@@ -8,13 +8,15 @@ from agents.runtime.sealing import Keyring
 from agents.runtime.worker import House, Surroundings, Worker
 from agents.users import agent as users
 from bus.log import TopicSpec
+from bus.partitioning import partition_of
 from config import keys
 from config.settings import DAY_MS, Settings
 from stores.engine import sqlite_path
 from stores.migrate import migrate
-from topics import TOPICS
+from topics import BY_NAME, TOPICS
 
 SERVICES: tuple[str, ...] = ("accounts", "users")
+MAILBOX: dict[str, str] = {"accounts": accounts.messages.TOPIC, "users": users.messages.TOPIC}
 PRUNE_EVERY_S = 60.0
 WAITING_KEEP_MS = 3_600_000
 SEEN_KEEP_MS = 365 * DAY_MS
@@ -30,8 +32,9 @@ def houses(settings: Settings) -> dict[str, House]:
 
 
 def specs(settings: Settings) -> Sequence[TopicSpec]:
-    """The topics as the embedded bus declares them: one partition each, kept no longer than the settings say."""
-    return [TopicSpec(t.name, 1, min(t.retention_ms, settings.retention_ms)) for t in TOPICS]
+    """The topics as the bus declares them, kept no longer than the settings say; on the embedded bus each has one partition."""
+    kafka = settings.bus_kind == "kafka"
+    return [TopicSpec(t.name, t.partitions if kafka else 1, min(t.retention_ms, settings.retention_ms)) for t in TOPICS]
 
 
 def surroundings(settings: Settings, service: str) -> Surroundings:
@@ -49,9 +52,10 @@ def surroundings(settings: Settings, service: str) -> Surroundings:
     return Surroundings(settings.bus_url(), settings.store_url(service), specs(settings), keep, settings.batch_max)
 
 
-def worker(settings: Settings, service: str) -> Worker:
+def worker(settings: Settings, service: str, keys_of_platform: Keyring | None = None) -> Worker:
     """The worker of one service, its store migrated; the store keeps to the look-up key that it was first written with."""
-    migrate(service, settings.store_url(service), keyring(settings).fingerprint())
+    ring = keys_of_platform or keyring(settings)
+    migrate(service, settings.store_url(service), ring.fingerprint())
     return Worker(houses(settings)[service], surroundings(settings, service))
 
 
