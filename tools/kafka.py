@@ -14,7 +14,6 @@ from tools.output import Failed, WrongUse, instant, say, span
 if TYPE_CHECKING:
     from bus.kafka.local.answering import Answer
     from bus.kafka.local.place import Place, Running
-    from bus.log import TopicSpec
 
 PORT_USUAL: Final = 9092
 STATUS_S_MAX: Final = 5.0
@@ -30,7 +29,7 @@ def up(options: Options, port: PORT = None, jars: JARS = None) -> None:
         place.make()
         with place.alone():
             running, answer = options.run(_upped(place, port, jars))
-        options.run(_declare(options, running))
+        answer = options.run(_declared(options, running)) or answer
     options.out.block(_described(running, "answers", answer))
 
 
@@ -132,21 +131,19 @@ async def _upped(place: "Place", port: int | None, jars: str | None) -> "tuple[R
     return running, await launch.ready(place, running)
 
 
-async def _declare(options: Options, running: "Running") -> None:
+async def _declared(options: Options, running: "Running") -> "Answer | None":
+    """Make the topics of the contract; what the broker says then."""
     from bus.connect import connect
+    from bus.kafka.local import launch
+    from tools import assemble
 
     bus = connect(running.url)
     await bus.open()
     try:
-        await bus.declare(_contract(options, running))
+        await bus.declare(assemble.specs(options.settings.model_copy(update={"bus": running.url})))
     finally:
         await bus.close()
-
-
-def _contract(options: Options, running: "Running") -> "list[TopicSpec]":
-    from tools import assemble
-
-    return list(assemble.specs(options.settings.model_copy(update={"bus": running.url})))
+    return await launch.answering(running, STATUS_S_MAX)
 
 
 def _described(running: "Running", state: str, answer: "Answer | None") -> dict[str, Any]:
