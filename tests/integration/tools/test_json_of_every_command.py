@@ -29,6 +29,11 @@ ODD: list[Outgoing] = [
 ]
 READS = {
     "topics ls": ["topics", "ls"],
+    "topics describe": ["topics", "describe"],
+    "topics acl": ["topics", "acl"],
+    "topics acl --commands": ["topics", "acl", "--commands"],
+    "groups": ["groups"],
+    "lag": ["lag"],
     "tail": ["tail", "--from", "earliest"],
     "tail of a key": ["tail", "--key", DONE],
     "trace": ["trace", DONE],
@@ -173,6 +178,10 @@ ALWAYS: dict[str, set[str]] = {
     "check": {"result", "rule", "id", "detail"},
     "doctor": {"result", "subject", "found", "todo"},
     "trace": {"id", "trace", "steps", "waiting", "states"},
+    "topics describe": {"topic", "state", "partitions", "partitions_declared", "retention_ms", "max_bytes", "differences"},
+    "topics acl": {"principal", "resource", "name", "operations", "pattern", "why"},
+    "groups": {"group", "state", "members", "standby", "generation", "topics", "partitions", "lag", "unknown", "owners", "note"},
+    "lag": {"group", "topic", "partition", "position", "committed", "end", "lag", "lag_counts", "behind_ms", "member", "epoch", "note"},
     "topics ls": {"topic", "owner", "key", "partitions", "retention_ms", "producers", "consumers", "records", "last_append_ms"},
 }
 
