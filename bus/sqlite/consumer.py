@@ -110,7 +110,7 @@ class Consumer(BaseConsumer):
         if self.should_stop:
             return
         self.stop_flow()
-        log.warning("%s", reason)
+        log.debug("%s", reason)  # the worker that waits as standby now says it
         self.add_future(self._give_up(reason))
 
     async def _give_up(self, reason: BaseException) -> None:
@@ -119,6 +119,14 @@ class Consumer(BaseConsumer):
                 await positions.revoked(set(self._ids))
         finally:
             await self.crash(reason)
+
+    async def crash(self, reason: BaseException) -> None:
+        """End the App. That somebody else has the group is no failure: mode would log it as an error with a traceback."""
+        if isinstance(reason, LostLease):
+            self._crash(reason)
+            cast(Any, self.app)._crash(reason)
+        else:
+            await super().crash(reason)
 
     # positions
 
@@ -135,8 +143,8 @@ class Consumer(BaseConsumer):
     async def _ask_positions(self, fence: Fence) -> dict[TP, int]:
         committed = {TP(*tp): offset for tp, offset in (await self._bus.offsets(fence.group)).items()}
         asked = getattr(self.app, "positions", None)
-        wanted = dict(await asked.assigned(set(self._ids), fence)) if asked is not None else committed
-        positions = {tp: wanted.get(tp, 0) for tp in self._ids}
+        wanted = dict(await asked.assigned(set(self._ids), fence)) if asked is not None else {tp: committed.get(tp, 0) for tp in self._ids}
+        positions = {tp: at for tp, at in wanted.items() if tp in self._ids}
         await self._follow(fence, {tp: at for tp, at in positions.items() if at != committed.get(tp, 0)})
         return positions
 
@@ -154,7 +162,7 @@ class Consumer(BaseConsumer):
     async def _drain_messages(self, fetcher: Any) -> None:
         """Faust's fetcher runs this: every partition delivers for itself, so that a full one holds up no other."""
         await self.wait(cast(Any, self.can_resume_flow) if not self.flow_active else asyncio.sleep(0))
-        drains = [asyncio.ensure_future(self._drain(tp, id_)) for tp, id_ in self._ids.items()]
+        drains = [asyncio.ensure_future(self._drain(tp, id_)) for tp, id_ in self._ids.items() if tp in self._positions]
         try:
             await asyncio.gather(*drains)
         finally:

@@ -6,6 +6,7 @@ another's by now. Nothing of that is a failure, so nothing of it may end the wor
 
 import asyncio
 import contextlib
+import logging
 import os
 import sqlite3
 import uuid
@@ -88,8 +89,10 @@ class Place:
     async def works(self) -> None:
         """Until a new thing has ended."""
         key = await self.send()
-        found = await until_all_ended(self.bus, {key}, ENDS_WITHIN_S)
-        assert found[key] == 3 and not self.running.done()
+        ended = asyncio.create_task(until_all_ended(self.bus, {key}, ENDS_WITHIN_S))
+        await asyncio.wait([ended, self.running], return_when=asyncio.FIRST_COMPLETED)
+        assert not self.running.done(), f"the worker has ended: {self.running}"
+        assert (await ended)[key] == 3
 
 
 @asynccontextmanager
@@ -124,11 +127,13 @@ def at(point: str, deed: Callable[[], None]) -> Iterator[list[str]]:
         yield reached
 
 
-async def test_the_renewal_notices_that_the_lease_is_anothers(tmp_path: Path) -> None:
+async def test_the_renewal_notices_that_the_lease_is_anothers_and_that_is_no_error(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     async with owning(tmp_path) as place:
-        place.take_epoch()
         place.take_lease()
         await place.waits()
+        assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == []
         place.free_lease()
         await place.works()
 
