@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import os
-import signal
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
@@ -109,24 +108,13 @@ class World:
         """Until the place's present process owns its stage, in the store too."""
         await until(lambda: actor.pid and self.watch.owner(actor.stage) == actor.pid, f"stage {actor.stage}-{actor.number} owns it")
 
-    async def arrived(self, count: int) -> None:
+    async def arrived(self, count: int, *, within_s: float = PATIENCE_S) -> None:
         """Until so many different messages are at the far end."""
+        await until(lambda: self.far.applied >= count, f"{count} at the far end", within_s=within_s)
 
-        async def there() -> bool:
-            await self.read()
-            return self.far.applied >= count
-
-        await until(there, f"{count} at the far end")
-
-    async def read(self) -> None:
-        """Take what has come to the far end."""
-        topic = END if 2 in self.stages else SECOND
-        with contextlib.suppress(BusAway):
-            await self.far.read(self.bus, topic, self.place.partitions)
-
-    async def ends_well(self) -> None:
+    async def ends_well(self, *, within_s: float = PATIENCE_S, went_back: int = 0) -> None:
         """Everything that was sent arrives once and in order, every poison is one dead letter, nothing is left to be read or healed."""
-        await self.arrived(self.producer.total)
+        await self.arrived(self.producer.total, within_s=within_s)
         poison = await self.producer.poison_in_the_log()
 
         async def has_letters() -> bool:
@@ -135,15 +123,14 @@ class World:
         async def is_empty() -> bool:
             return not any([await left(self.books, table) for table in ("suspended", "parked", "outbox")])
 
-        await until(has_letters, f"dead letters {poison}")
-        await until(is_empty, "nobody is suspended, and nothing waits to leave")
-        await until(self._has_read_all, "lag 0, and the group's offsets are the store's positions")
-        await self.read()
+        await until(has_letters, f"dead letters {poison}", within_s=within_s)
+        await until(is_empty, "nobody is suspended, and nothing waits to leave", within_s=within_s)
+        await until(self._has_read_all, "lag 0, and the group's offsets are the store's positions", within_s=within_s)
         found = (self.far.lost(self.producer.sent), self.far.doubled, self.far.out_of_order)
         assert found == (0, 0, 0), f"lost, doubled, out of order: {found} {self.far.examples}"
         for stage in self.stages:
             assert await self.counters(stage) == {a: (n, n - 1) for a, n in self.producer.sent.items() if n}
-        assert self.watch.went_back == 0
+        assert self.watch.went_back == went_back
 
     async def _has_read_all(self) -> bool:
         try:
@@ -207,15 +194,17 @@ async def a_world_in(place: Place, bytecode: Path, *stages: int, rate: int = 400
     await bus.declare(place.topics(TOPICS))
     watch, troupe = Watch(place, bus, books), Troupe(place, stages or (1,), 2, bytecode)
     world = World(place, stages or (1,), bus, books, troupe, watch, Producer(bus, 1, rate))
-    looking = asyncio.create_task(watch.run())
+    following = world.far.follow(bus, END if 2 in world.stages else SECOND, place.partitions)
+    looking = [asyncio.create_task(watch.run()), asyncio.create_task(following)]
     try:
         yield world
     finally:
-        looking.cancel()
-        await asyncio.gather(looking, return_exceptions=True)
-        for actor in world.troupe.actors:
-            actor.send(signal.SIGKILL)
-        await world.troupe.end(gracefully=False)
+        for task in looking:
+            task.cancel()
+        await asyncio.gather(*looking, return_exceptions=True)
+        await troupe.end(gracefully=False)
+        for actor in troupe.actors:
+            print(f"stage {actor.stage}-{actor.number}: {actor.endings}\n{world.said(actor)}")  # pytest shows it when the test fails
         await books.close()
         await bus.close()
 

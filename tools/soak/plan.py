@@ -27,7 +27,7 @@ POINTS: Final = {
     "bus.renew": 6,
     "bus.declare": 2,
 }
-EMBEDDED_ONLY: Final = frozenset({"bus.offsets", "bus.acquire", "bus.renew", "bus.declare"})
+EMBEDDED_ONLY: Final = frozenset({"bus.acquire", "bus.renew", "bus.declare"})
 SHARED_POINTS: Final = {name: passes for name, passes in POINTS.items() if name not in EMBEDDED_ONLY}
 KINDS: Final = {"kill": 4, "freeze": 3, "term": 2, "fault": 6, "raise": 2, "bug": 1, "redrive": 1}
 

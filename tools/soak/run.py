@@ -31,10 +31,10 @@ from tools.soak.troupe import Troupe
 from tools.soak.verdict import FarEnd
 from tools.soak.watch import Watch
 
-UP_S_MAX: Final = 30.0
+UP_S_MAX: Final = 90.0  # a busy machine that compiles every module for the first time
 SETTLE_S_MAX: Final = 90.0  # after the last fault, until everything has arrived
 TELL_EVERY_S: Final = 5.0
-TAIL_WAIT_S: Final = 0.5
+SETTLED_LOOK_S: Final = 0.5
 WAITING: Final = "WHERE refused IS NULL"
 CLEAN: Final = (0, -signal.SIGTERM)  # the latter: asked before it had begun to listen for signals
 
@@ -72,7 +72,10 @@ class Soak:
     async def run(self) -> dict[str, Any]:
         """Start everything, make trouble, let it settle, count."""
         self.troupe.start()
-        tasks = [asyncio.create_task(each) for each in (self.watch.run(), self.deeds.wake_frozen(), self._tail(), self._tell())]
+        tasks = [
+            asyncio.create_task(each)
+            for each in (self.watch.run(), self.deeds.wake_frozen(), self.far.follow(self.bus, END, self.place.partitions), self._tell())
+        ]
         try:
             if not await until(lambda: all(self.watch.owned(stage) == self.place.partitions for stage in STAGES), UP_S_MAX):
                 raise Failed(f"the stages did not start; their logs are in {self.place.folder}")
@@ -103,7 +106,7 @@ class Soak:
             await self.deeds.redrive(stage)
         deadline_s = began_s + SETTLE_S_MAX
         while time.monotonic() < deadline_s and not await self._is_settled():  # noqa: ASYNC110 - two servers and their stores are asked
-            await asyncio.sleep(TAIL_WAIT_S)
+            await asyncio.sleep(SETTLED_LOOK_S)
         return time.monotonic() - began_s
 
     async def _is_settled(self) -> bool:
@@ -126,14 +129,6 @@ class Soak:
 
     def _topic(self, stage: int) -> str:
         return TOPICS[stage - 1].name
-
-    async def _tail(self) -> None:
-        while True:
-            try:
-                if not await self.far.read(self.bus, END, self.place.partitions):
-                    await self.bus.wait(TAIL_WAIT_S)
-            except BusAway:
-                await asyncio.sleep(TAIL_WAIT_S)
 
     async def _tell(self) -> None:
         began_s = time.monotonic()
@@ -174,7 +169,7 @@ class Soak:
                 "settled_s": round(settled_s, 2),
                 **self._story(unclean),
                 "examples": [*self.far.examples, *unlike, *(line for lines in counted.values() for line in lines)][: verdict.SHOWN_MAX],
-                "conditions": conditions(),
+                "conditions": conditions(self.place.settings),
             }
         )
 

@@ -53,6 +53,7 @@ class Actor:
     frozen_by_us: bool = False
     seen_frozen: bool = False
     closing: bool = False
+    lives: bool = False
     endings: list[Ending] = field(default_factory=list)
     starts: int = 0
 
@@ -79,12 +80,14 @@ class Actor:
 
     async def live(self) -> None:
         """Start a process, wait for its end, start the next, until `closing`."""
+        self.lives = True
         while not self.closing:
             with (self.folder / f"stage{self.stage}-{self.number}.log").open("ab") as log:
                 self.process = await self._start(log)
             code = await self.process.wait()
             stood = self.seen_frozen or self.frozen_by_us  # whom we stopped may be ended before anybody has looked at it
             self.endings.append(Ending(self.stage, self.process.pid, code, self.asked, self.fault, stood))
+        self.lives = False
 
     async def _start(self, log: IO[bytes]) -> asyncio.subprocess.Process:
         self.asked, self.frozen_by_us, self.seen_frozen = None, False, False

@@ -4,6 +4,7 @@ import collections
 import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -57,14 +58,12 @@ class FarEnd:
                 self.seen.add(identity)
                 self._first(record)
 
-    async def read(self, bus: Bus, topic: str, partitions: int) -> int:
-        """Take what has come to the topic since the last time; how many records. Raises BusAway."""
-        count = 0
-        for partition in range(partitions):
-            while records := await bus.read(topic, partition, self.offsets.get(partition, 0)):
-                self.take(records)
-                count += len(records)
-        return count
+    async def follow(self, bus: Bus, topic: str, partitions: int) -> None:
+        """Take what comes to the topic, from its first record on, for ever."""
+        start = {(topic, partition): self.offsets.get(partition, 0) for partition in range(partitions)}
+        async with aclosing(bus.follow([topic], start)) as runs:
+            async for run in runs:
+                self.take(run)
 
     def _first(self, record: Record) -> None:
         actor, number = (record.key or b"").decode(), int(orjson.loads(record.value or b"")["seq"])
