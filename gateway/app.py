@@ -33,7 +33,8 @@ def make_gateway(settings: Settings, bus: Bus, keyring: Keyring, users: Users, *
     request_s_max = BODY_S_MAX + WORK_S_MAX + settings.wait_ms / 1000
     app = web.Application(middlewares=[door(request_s_max)], client_max_size=settings.body_max_bytes)
     app[REPLIES] = replies
-    app.add_routes(routes(registering, checks(bus, replies, users), openapi.as_bytes(), body_max_bytes=settings.body_max_bytes))
+    parts = checks(bus, replies, users, lambda: registering.appends)
+    app.add_routes(routes(registering, parts, openapi.as_bytes(), body_max_bytes=settings.body_max_bytes))
 
     async def lifetime(_: web.Application) -> AsyncIterator[None]:
         await replies.start()

@@ -28,11 +28,13 @@ class NotReady(Exception):
     """A part of the gateway does not do its work."""
 
 
-def checks(bus: Bus, replies: Replies, users: Users) -> Mapping[str, Check]:
-    """What readiness means, part by part."""
+def checks(bus: Bus, replies: Replies, users: Users, appends: Callable[[], bool]) -> Mapping[str, Check]:
+    """What readiness means, part by part. `appends` knows whether the last record could be appended."""
 
     async def bus_answers() -> None:
         await bus.ends(GATEWAY_REPLIES)
+        if not appends():
+            raise NotReady("the last append has failed just now")
 
     async def answers_are_read() -> None:
         if not replies.alive:

@@ -4,7 +4,10 @@ The gateway waits and never depends: whatever the bus says or does not say, the 
 """
 
 import asyncio
+import math
+import time
 from collections.abc import Callable
+from typing import Final
 
 from agents.runtime.envelope import Origin, encode
 from agents.runtime.messages import Mismatch
@@ -31,6 +34,8 @@ from gateway.registrations import (
 from gateway.replies import Replies, Subject, Ticket
 from gateway.users_reader import StoreUnreadable, Users
 
+APPEND_FAILED_S: Final = 10.0  # so long after an append that failed the bus counts as one that takes nothing
+
 log = logs.get("gateway")
 
 
@@ -47,6 +52,12 @@ class Registering:
         self._hasher = hasher
         self._wait_s = wait_ms / 1000
         self._clock = clock
+        self._append_failed_s = -math.inf
+
+    @property
+    def appends(self) -> bool:
+        """Whether the bus takes records, as far as the last requests know; some time after a failure it may be tried again."""
+        return time.monotonic() - self._append_failed_s > APPEND_FAILED_S
 
     async def register(self, thing: str, request: RegistrationRequest) -> RegistrationDocument:
         """Send the command, wait for the end; the registration as it is then. Raises Problem."""
@@ -82,7 +93,9 @@ class Registering:
         try:
             with faults.around("gateway.send"):
                 await self._bus.append([record])
+            self._append_failed_s = -math.inf
         except BusAway as exc:
+            self._append_failed_s = time.monotonic()
             log.warning("the bus is away", why=str(exc))
             raise away("The bus cannot be reached; nothing was done. Send the same request again.") from None
 

@@ -10,13 +10,15 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from bus.errors import BusError
+from bus.sqlite import file
 from config import logs
-from gateway import bodies
+from gateway import bodies, registering
 from gateway.openapi import document
 from gateway.problems import KINDS
 from gateway.registrations import ROUTE
 from gateway.users_reader import StoreUnreadable, UsersReader
 from stores.migrate import migrate
+from tests.faults.support import locked
 from tests.integration.gateway.test_bad_input import post
 from tests.integration.gateway.world import Client, ScriptedUsers, World, until
 
@@ -86,6 +88,31 @@ async def test_ready_says_which_part_is_not(lone: World, client: Client, users: 
     await lone.bus.open()
     users.away = False
     await until(lambda: _is_ready(client))
+
+
+async def test_a_bus_that_takes_no_records_is_not_ready_until_it_takes_one_again(
+    lone: World, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(file, "APPEND_WAIT_S", 0.1)
+    with locked(lone.settings.data / "bus.db"):
+        assert (await client.get("/readyz")).status == 200, "nobody has tried yet"
+        assert (await client.register(KEY)).status == 503
+        answer = await client.get("/readyz")
+        assert (answer.status, answer.code, [e["part"] for e in answer.body["errors"]]) == (503, "not_ready", ["bus"])
+    assert (await client.get("/readyz")).status == 503
+    assert (await client.register(KEY)).status == 202
+    assert (await client.get("/readyz")).status == 200
+
+
+async def test_some_time_after_a_failed_append_the_bus_may_be_tried_again(
+    lone: World, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(file, "APPEND_WAIT_S", 0.1)
+    with locked(lone.settings.data / "bus.db"):
+        assert (await client.register(KEY)).status == 503
+        assert (await client.get("/readyz")).status == 503
+        monkeypatch.setattr(registering, "APPEND_FAILED_S", 0.0)
+        assert (await client.get("/readyz")).status == 200
 
 
 async def _is_ready(client: Client) -> bool:
