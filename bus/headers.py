@@ -5,27 +5,76 @@
 """
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from operator import itemgetter
+from typing import Any, overload
 
-Headers = tuple[tuple[str, bytes | None], ...]  # a list, not a dictionary: order, repeats and nulls are kept
+Headers = Sequence[tuple[str, bytes | None]]  # a list, not a dictionary: order, repeats and nulls are kept
 
 NULL_SHORT, NULL_LONG = 0xFF, 0xFFFF_FFFF
 ENCODING, ERRORS = "utf-8", "surrogatepass"  # a name may be any text
 
 
+class PackedHeaders(Sequence[tuple[str, bytes | None]]):
+    """Headers as their blob, unpacked when somebody looks: most records go by without. Equal to the tuple of the same pairs."""
+
+    __slots__ = ("_pairs", "blob")
+
+    def __init__(self, blob: bytes) -> None:
+        self.blob = blob
+        self._pairs: tuple[tuple[str, bytes | None], ...] | None = None
+
+    @property
+    def pairs(self) -> tuple[tuple[str, bytes | None], ...]:
+        """The headers one by one."""
+        if self._pairs is None:
+            self._pairs = unpack_headers(self.blob)
+        return self._pairs
+
+    @overload
+    def __getitem__(self, index: int) -> tuple[str, bytes | None]: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> tuple[tuple[str, bytes | None], ...]: ...
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.pairs[index]
+
+    def __iter__(self) -> Iterator[tuple[str, bytes | None]]:
+        return iter(self.pairs)
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def __eq__(self, other: object) -> bool:
+        return self.pairs == (other.pairs if isinstance(other, PackedHeaders) else other)
+
+    def __hash__(self) -> int:
+        return hash(self.pairs)
+
+    def __repr__(self) -> str:
+        return repr(self.pairs)
+
+
 def pack_headers(headers: Headers) -> bytes:
     """The blob; empty for no headers."""
-    if not headers:
-        return b""
-    names, values = zip(*headers, strict=True)
+    if isinstance(headers, PackedHeaders):
+        return headers.blob
+    return pack(*zip(*headers, strict=True)) if headers else b""
+
+
+def pack(names: tuple[str, ...], values: Sequence[bytes | None]) -> bytes:
+    """The blob of headers of these names and, in the same order, these values."""
     lengths, joined = _packed_names(names)
     count = len(names)
-    if lengths is not None and count < NULL_SHORT and None not in values:  # the usual case, without a loop
-        sizes = list(map(len, values))
-        if max(sizes) < NULL_SHORT:
-            return b"".join((bytes((0, count)), lengths, bytes(sizes), joined, *values))
+    if lengths is not None and count < NULL_SHORT:  # the usual case, without a loop
+        try:
+            short = bytes(map(len, values))  # type: ignore[arg-type]
+        except (TypeError, ValueError):  # a null, a length beyond a byte
+            short = b"\xff"
+        if NULL_SHORT not in short:
+            return b"".join((bytes((0, count)), lengths, short, joined, *values))  # type: ignore[arg-type]
     sizes = [NULL_LONG if value is None else len(value) for value in values]
     data = b"".join([value for value in values if value is not None])
     if lengths is not None and count < NULL_SHORT and all(size < NULL_SHORT or size == NULL_LONG for size in sizes):
@@ -34,14 +83,27 @@ def pack_headers(headers: Headers) -> bytes:
     return b"".join((b"\x01", struct.pack(f"<I{2 * count}I", count, *raw, *sizes), joined, data))
 
 
-def unpack_headers(blob: bytes | None) -> Headers:
+def head_of(blob: bytes) -> bytes | None:
+    """What stands before the values of a blob of the first form: the same for all records of the same names and lengths."""
+    if not blob or blob[0]:
+        return None
+    count = blob[1]
+    return blob[: 2 + 2 * count + sum(blob[2 : 2 + count])]
+
+
+def names_and_sizes(head: bytes) -> list[tuple[str, int | None]]:
+    """The names in a head, each with how many bytes its value has; None for a null."""
+    count = head[1]
+    names = _split(head[2 : 2 + count], head[2 + 2 * count :])
+    return [(name, None if size == NULL_SHORT else size) for name, size in zip(names, head[2 + count : 2 + 2 * count], strict=True)]
+
+
+def unpack_headers(blob: bytes | None) -> tuple[tuple[str, bytes | None], ...]:
     """What `pack_headers` was given; none for an empty or missing blob."""
     if not blob:
         return ()
-    if blob[0] == 0:
-        count = blob[1]
-        at = 2 + 2 * count
-        names, values = _places(blob[2 : 2 + count], blob[2 + count : at], blob[at : at + sum(blob[2 : 2 + count])])
+    if (head := head_of(blob)) is not None:
+        names, values = _places(head)
         return tuple(zip(names, values(blob), strict=True))
     (count,) = struct.unpack_from("<I", blob, 1)
     numbers = struct.unpack_from(f"<{2 * count}I", blob, 5)
@@ -71,13 +133,15 @@ def _encoded(name: str) -> bytes:
 
 
 @lru_cache(maxsize=1024)  # a topic's records have the same names and mostly the same lengths: one look-up, one call in C
-def _places(lengths: bytes, sizes: bytes, joined: bytes) -> tuple[tuple[str, ...], Callable[[bytes], tuple[bytes | None, ...]]]:
-    """The names, and how the values are cut out of a blob of this shape."""
-    at = 2 + 2 * len(lengths) + len(joined)
-    cuts = [None if size == NULL_SHORT else slice(at, at := at + size) for size in sizes]
+def _places(head: bytes) -> tuple[tuple[str, ...], Callable[[bytes], tuple[bytes | None, ...]]]:
+    """The names, and how the values are cut out of a blob with this head."""
+    at = len(head)
+    found = names_and_sizes(head)
+    names = tuple(name for name, _ in found)
+    cuts = [None if size is None else slice(at, at := at + size) for _, size in found]
     if None not in cuts and len(cuts) > 1:
-        return _split(lengths, joined), itemgetter(*cuts)
-    return _split(lengths, joined), lambda blob: tuple(None if cut is None else blob[cut] for cut in cuts)
+        return names, itemgetter(*cuts)
+    return names, lambda blob: tuple(None if cut is None else blob[cut] for cut in cuts)
 
 
 def _split(lengths: Sequence[int], joined: bytes) -> tuple[str, ...]:

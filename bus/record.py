@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from bus.headers import Headers, pack_headers, unpack_headers
+from bus.headers import Headers, PackedHeaders, pack_headers, unpack_headers
 
 
 class Record(NamedTuple):
@@ -42,4 +42,4 @@ class Fence:
     epoch: int
 
 
-__all__ = ["Fence", "Headers", "Outgoing", "Record", "pack_headers", "unpack_headers"]
+__all__ = ["Fence", "Headers", "Outgoing", "PackedHeaders", "Record", "pack_headers", "unpack_headers"]

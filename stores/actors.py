@@ -1,8 +1,8 @@
 """Bulk load and save of actors that are one row each: one SELECT and at most three statements a batch, versions checked."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from operator import attrgetter
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from sqlalchemy import Table, select
 
@@ -12,8 +12,7 @@ from stores.statement import Statement, delete_version, in_list, insert_row, upd
 S = TypeVar("S")
 
 
-@dataclass(frozen=True, slots=True)
-class Change(Generic[S]):
+class Change(NamedTuple, Generic[S]):
     """What a batch made of one actor: `version` is the one it was loaded with (None: it was nothing), `after` None: it is gone."""
 
     actor: str
@@ -56,7 +55,7 @@ class Actors(Generic[S]):
         inserts: list[Row] = []
         updates: list[Row] = []
         deletes: list[Row] = []
-        for change in sorted(changes, key=lambda c: c.actor):
+        for change in sorted(changes, key=attrgetter("actor")):
             if change.version is None:
                 if change.after is not None:
                     inserts.append((change.actor, 1, *self._to_row(change.after)))

@@ -34,6 +34,7 @@ class Tail:
     id: int
     end: int
     appended_ms: int  # never goes back, so that the log can be searched by it
+    next: int  # as `end`, with the records of the call that is being placed
     grown: bool = False
 
 
@@ -60,8 +61,10 @@ def append(c: sqlite3.Connection, calls: Sequence[Call], *, wait_s: float, stuck
                 rows = _place(c, call, targets, now_ms)
             except (LostLease, RecordRefused) as exc:
                 call.refused = exc
+                _settle(targets, written=False)
             else:
                 execute_rows(c, INSERT, partial(insert_of, INSERT), rows)
+                _settle(targets, written=True)
         grown = [tail for target in targets.values() for tail in target.tails if tail.grown]
         c.executemany("UPDATE partition SET end=?, appended_ms=? WHERE id=?", [(t.end, t.appended_ms, t.id) for t in grown])
     return {tail.id: tail.end for tail in grown}
@@ -78,36 +81,45 @@ def check_fence(c: sqlite3.Connection, fence: Fence | None) -> None:
 
 
 def _place(c: sqlite3.Connection, call: Call, targets: dict[str, Target], now_ms: int) -> list[Row]:
-    """Give every record of a call its place; moves the tails only when all of them have one."""
+    """Give every record of a call its place; `_settle` says whether the tails stay there."""
     rows: list[Row] = []
     placed: list[tuple[int, int]] = []
-    ends: dict[int, int] = {}
-    moved: dict[int, Tail] = {}
+    known: str | None = None
+    tails: list[Tail] = []
+    count = max_bytes = 0
     for record in call.records:
-        target = targets.get(record.topic) or _target(c, targets, record.topic)
-        number = _partition(record, len(target.tails))
-        tail = target.tails[number]
-        blob = record.packed or pack_headers(record.headers)
-        size = len(record.key or b"") + len(record.value or b"") + len(blob)
-        if size > target.max_bytes:
-            raise RecordRefused(f"a record of {size} bytes for {record.topic!r}: at most {target.max_bytes} bytes")
-        offset = ends.get(tail.id, tail.end)
-        ends[tail.id] = offset + 1
-        moved[tail.id] = tail
-        rows.append((tail.id << OFFSET_BITS | offset, record.timestamp_ms, max(now_ms, tail.appended_ms), record.key, record.value, blob))
+        topic, key, value, headers, timestamp_ms, wanted, blob = record
+        if topic != known:
+            target = targets.get(topic) or _target(c, targets, topic, now_ms)
+            known, tails, count, max_bytes = topic, target.tails, len(target.tails), target.max_bytes
+        number = 0 if wanted is None and count == 1 else _partition(record, count)
+        blob = blob or pack_headers(headers)
+        size = len(key or b"") + len(value or b"") + len(blob)
+        if size > max_bytes:
+            raise RecordRefused(f"a record of {size} bytes for {topic!r}: at most {max_bytes} bytes")
+        tail = tails[number]
+        offset = tail.next
+        tail.next = offset + 1
+        rows.append((tail.id << OFFSET_BITS | offset, timestamp_ms, tail.appended_ms, key, value, blob))
         placed.append((number, offset))
-    for id_, tail in moved.items():
-        tail.end, tail.appended_ms, tail.grown = ends[id_], max(now_ms, tail.appended_ms), True
     call.placed = placed
     return rows
 
 
-def _target(c: sqlite3.Connection, targets: dict[str, Target], topic: str) -> Target:
+def _settle(targets: dict[str, Target], *, written: bool) -> None:
+    """The tails after a call: where its records end, or where they were."""
+    for target in targets.values():
+        for tail in target.tails:
+            if tail.next != tail.end:
+                tail.end, tail.next, tail.grown = (tail.next, tail.next, True) if written else (tail.end, tail.end, tail.grown)
+
+
+def _target(c: sqlite3.Connection, targets: dict[str, Target], topic: str, now_ms: int) -> Target:
     row = c.execute("SELECT max_bytes FROM topic WHERE name=?", (topic,)).fetchone()
     if row is None:
         raise RecordRefused(f"unknown topic {topic!r}: declare it first")
     tails = c.execute("SELECT id, end, appended_ms FROM partition WHERE topic=? ORDER BY number", (topic,)).fetchall()
-    target = targets[topic] = Target(row[0], [Tail(*tail) for tail in tails])
+    target = targets[topic] = Target(row[0], [Tail(id_, end, max(now_ms, appended_ms), end) for id_, end, appended_ms in tails])
     return target
 
 

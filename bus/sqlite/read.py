@@ -5,7 +5,7 @@ from bisect import bisect_left
 
 from bus.errors import BusError
 from bus.log import TopicSpec
-from bus.record import Record, unpack_headers
+from bus.record import PackedHeaders, Record
 from bus.sqlite.schema import OFFSET_BITS, OFFSET_MAX
 
 SELECT = "SELECT id, timestamp_ms, appended_ms, key, value, headers FROM record WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?"
@@ -30,13 +30,12 @@ def read(c: sqlite3.Connection, topic: str, number: int, offset: int, limit: int
     cursor = c.execute(SELECT, (base + max(offset, 0), base + OFFSET_MAX, limit))
     run: list[Record] = []
     size = 0
-    decode = unpack_headers
     for id_, timestamp_ms, appended_ms, key, value, blob in cursor:
         size += len(key or b"") + len(value or b"") + len(blob or b"")
         if size > max_bytes and run:
             cursor.close()  # or the statement would keep its read transaction
             break
-        run.append(Record(topic, number, id_ - base, timestamp_ms, appended_ms, key, value, decode(blob)))
+        run.append(Record(topic, number, id_ - base, timestamp_ms, appended_ms, key, value, PackedHeaders(blob or b"")))
     return run
 
 

@@ -15,6 +15,15 @@ def test_what_is_encoded_is_decoded(given_headers: Headers) -> None:
     assert headers.unpack_headers(headers.pack_headers(given_headers)) == given_headers
 
 
+@given(st.lists(st.tuples(names, values), max_size=20).map(tuple))
+def test_packed_headers_are_like_the_list_of_them(given_headers: Headers) -> None:
+    packed = headers.PackedHeaders(headers.pack_headers(given_headers))
+    assert packed == given_headers and tuple(packed) == given_headers and len(packed) == len(given_headers)
+    assert hash(packed) == hash(given_headers) and packed[:1] == given_headers[:1]
+    assert packed == headers.PackedHeaders(packed.blob) and packed != (*given_headers, ("one more", b""))
+    assert headers.pack_headers(packed) == packed.blob
+
+
 def test_no_headers_take_no_room() -> None:
     assert headers.pack_headers(()) == b""
 

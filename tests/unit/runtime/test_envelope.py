@@ -1,6 +1,7 @@
 """From a record to a message and back; what cannot be read says why, and never what it held (CASES B13, B14, B29)."""
 
 import contextlib
+import json
 from typing import Any
 
 import orjson
@@ -9,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.runtime.decision import Message
-from agents.runtime.envelope import Origin, Undecodable, decode, encode
-from bus.record import Headers, Outgoing, Record
+from agents.runtime.envelope import Origin, Undecodable, body, decode, encode
+from bus.record import Headers, Outgoing, PackedHeaders, Record, pack_headers
 from config.limits import KEY_CHARS_MAX, MESSAGE_BYTES_MAX
 
 ID = "7d444840-9dc0-51d1-b245-5ffdce74fad2"
@@ -55,6 +56,31 @@ def without(name: str) -> Headers:
     return tuple((n, v) for n, v in IDENTITY.items() if n != name)
 
 
+class Plain(Message):
+    """Texts, whole numbers and truth values only: written and looked through without pydantic."""
+
+    type = "test.Plain"
+    topic = "test.commands"
+    text: str
+    number: int
+    maybe: int | None = None
+    yes: bool = False
+
+
+@given(st.builds(Plain, text=st.text(), number=st.integers(-(2**63), 2**63 - 1), maybe=st.none() | st.integers(0, 9), yes=st.booleans()))
+def test_a_plain_message_has_the_bytes_that_pydantic_and_orjson_give_it(plain: Plain) -> None:
+    assert body(plain, "actor-1") == orjson.dumps(plain.model_dump())
+
+
+@pytest.mark.parametrize("field", ["number", "maybe"])
+@pytest.mark.parametrize("value", [2**63, -(2**63) - 1, 10**30])
+def test_a_whole_number_of_more_than_64_bits_in_a_plain_message_is_unstorable(field: str, value: int) -> None:
+    content = {"text": "x", "number": 1, field: value}
+    bad = record(json.dumps(content).encode(), type=b"test.Plain", schema_version=b"1")
+    with pytest.raises(Undecodable, match="unstorable"):
+        decode(bad, {"test.Plain": Plain})
+
+
 @given(
     st.builds(
         Pay,
@@ -69,6 +95,24 @@ def test_what_is_encoded_is_decoded_as_it_was(pay: Pay) -> None:
     assert got.message == pay
     assert (got.actor, got.id, got.trace, got.principal) == ("actor-1", ID, "trace-1", "member-9")
     assert (got.reply_to, got.mac, got.sent_ms) == ("gw-1/9", "ab", 1_234)
+
+
+NAMES = st.sampled_from([*IDENTITY, "trace-id", "principal", "reply-to", "content-mac", "time", "causation-id", "not-ours", ""])
+VALUES = st.sampled_from([*IDENTITY.values(), b"trace-1", b"17", b"", None, b"two words", b"\xff", b"x" * 200, b"x" * 201, b"x" * 300])
+
+
+@given(st.lists(st.tuples(NAMES, VALUES), max_size=9), st.booleans())
+def test_headers_that_are_still_packed_say_the_same_as_the_list_of_them(odd: list[tuple[str, bytes | None]], usual: bool) -> None:
+    headers = (*IDENTITY.items(), *odd) if usual else tuple(odd)
+    packed = PackedHeaders(pack_headers(headers))
+    assert outcome(record(headers=packed)) == outcome(record(headers=headers))
+
+
+def outcome(read: Record) -> object:
+    try:
+        return decode(read, REGISTRY)
+    except Undecodable as exc:
+        return exc.reason, exc.detail
 
 
 def test_a_record_carries_its_whole_story_in_its_headers() -> None:
