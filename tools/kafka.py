@@ -30,7 +30,7 @@ def up(options: Options, port: PORT = None, jars: JARS = None) -> None:
         with place.alone():
             running, answer = options.run(_upped(place, port, jars))
         answer = options.run(_declared(options, running)) or answer
-    options.out.block(_described(running, "answers", answer))
+    options.out.block(_described(options, running, "answers", answer))
 
 
 def down(options: Options) -> None:
@@ -62,10 +62,10 @@ def status(options: Options) -> int:
         options.out.block({"state": "down", "folder": str(place.folder), "todo": "lendbus kafka up"})
         return 1
     if running is None:
-        options.out.block({**_described(noted, "ended", None), "why": place.last_words() or None, "todo": "lendbus kafka up"})
+        options.out.block({**_described(options, noted, "ended", None), "why": place.last_words() or None, "todo": "lendbus kafka up"})
         return 1
     answer = options.run(launch.answering(running, STATUS_S_MAX))
-    options.out.block({**_described(running, "answers" if answer else "silent", answer), "folder": str(place.folder)})
+    options.out.block({**_described(options, running, "answers" if answer else "silent", answer), "folder": str(place.folder)})
     return 0 if answer else 1
 
 
@@ -137,7 +137,7 @@ async def _declared(options: Options, running: "Running") -> "Answer | None":
     from bus.kafka.local import launch
     from tools import assemble
 
-    bus = connect(running.url)
+    bus = connect(_url(options, running))
     await bus.open()
     try:
         await bus.declare(assemble.specs(options.settings.model_copy(update={"bus": running.url})))
@@ -146,12 +146,20 @@ async def _declared(options: Options, running: "Running") -> "Answer | None":
     return await launch.answering(running, STATUS_S_MAX)
 
 
-def _described(running: "Running", state: str, answer: "Answer | None") -> dict[str, Any]:
+def _url(options: Options, running: "Running") -> str:
+    """The broker's, with the namespace that the settings name."""
+    from bus.kafka.address import parse
+
+    namespace = parse(options.settings.bus_url()).namespace if options.settings.bus_kind == "kafka" else ""
+    return f"{running.url}/{namespace}" if namespace else running.url
+
+
+def _described(options: Options, running: "Running", state: str, answer: "Answer | None") -> dict[str, Any]:
     import time
 
     return {
         "state": state,
-        "url": running.url,
+        "url": _url(options, running),
         "pid": running.pid,
         "version": running.version,
         "cluster": running.cluster,
