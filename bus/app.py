@@ -2,17 +2,17 @@
 
 from collections.abc import Mapping
 from importlib import metadata
-from typing import Protocol
+from typing import Any, Protocol, cast
 
 import faust
 from faust.tables.manager import TableManager
 from faust.types import TP
 from yarl import URL
 
-from bus.connect import sqlite_path
+from bus.connect import is_kafka, sqlite_path
 from bus.errors import BusError
+from bus.kafka.address import Address, parse
 from bus.record import Fence
-from bus.sqlite import transport
 
 # The transports override internals of exactly these.
 PINNED = {"faust-streaming": "0.15.3", "mode-streaming": "0.7.1", "aiokafka": "0.14.0"}
@@ -27,20 +27,36 @@ class Positions(Protocol):
     """Where the positions are: the store (DESIGN 1)."""
 
     async def assigned(self, tps: set[TP], fence: Fence) -> Mapping[TP, int]:
-        """The group is ours in this epoch: take the store over; the positions to read from. Partitions left out begin at 0."""
+        """All of these are ours in this epoch, and nothing else: take the store over; the positions to read from.
+
+        A partition that is left out is not delivered, and nothing is committed for it. Never called with none.
+        """
 
     async def revoked(self, tps: set[TP]) -> None:
-        """The group is somebody else's: start nothing more of these partitions."""
+        """These are somebody else's: start nothing more of them, acknowledge nothing more when this has returned.
+
+        It may come while `assigned` runs, which is cancelled before.
+        """
 
 
 class LendbusApp(faust.App):
     """An App that knows where its positions are, and leaves no folders behind."""
 
     positions: Positions
-    standby_ok: bool
+    standby_ok: bool = True
 
     def _create_directories(self) -> None:
         """Faust would make folders for tables, of which there are none."""
+
+
+class KafkaApp(LendbusApp):
+    """An App on Kafka: where its cluster is, and a way to ask for a new assignment."""
+
+    address: Address
+
+    def rejoin(self) -> None:
+        """Ask for a new assignment, e.g. because somebody else has taken a partition over in the store."""
+        cast(Any, self.consumer).rejoin()
 
 
 class NoTables(TableManager):
@@ -60,36 +76,56 @@ class NoTables(TableManager):
 def make_app(group: str, url: str, positions: Positions, *, standby_ok: bool = True) -> faust.App:
     """The App of a group; its agents take runs: `event.value` is a `list[Record]`, `event.ack()` lets the group's offset follow.
 
-    `start` returns at once; the group is ours when `positions.assigned` is called. With `standby_ok` that may take until another
-    process has given it up, else the App crashes with a BusError that names the other. When the group is lost the App crashes
-    with LostLease: watch `app.wait_until_stopped()` and `app.crash_reason`. An App is never started twice.
+    `start` returns at once (BusAway: no broker answers; build a new App); partitions are ours when `positions.assigned` is called.
+    Whatever ends the App is its `crash_reason`: watch `app.wait_until_stopped()`. An App is never started twice.
+
+    Embedded: one member has the group. With `standby_ok` the others wait for it, else they crash with a BusError that names it.
+    Who loses the group crashes with LostLease. Kafka: the members share the partitions, `standby_ok` means nothing; a log
+    that is not the one the positions speak of any more ends the App with LogMadeAnew: a new one asks for its positions.
     """
     check_versions()
-    transport.register()
-    path = sqlite_path(url).absolute()
-    app = LendbusApp(
-        group,
-        broker=[URL.build(scheme=transport.SCHEME, path=str(path))],
-        web_enabled=False,
-        autodiscover=False,
-        worker_redirect_stdouts=False,
-        table_standby_replicas=0,
-        topic_disable_leader=True,
-        topic_allow_declare=False,
-        stream_buffer_maxsize=BUFFERED_RUNS_MAX,
-        stream_wait_empty=False,
-        stream_recovery_delay=0.0,
-        broker_commit_interval=COMMIT_EVERY_S,
-        broker_request_timeout=SEEK_TIMEOUT_S,
-        producer_request_timeout=SEND_TIMEOUT_S,
-        consumer_auto_offset_reset="earliest",
-        key_serializer="raw",
-        value_serializer="raw",
-        TableManager=NoTables,
-    )
+    app = _on_kafka(group, url) if is_kafka(url) else _embedded(group, url)
     app.positions = positions
     app.standby_ok = standby_ok
     return app
+
+
+def _embedded(group: str, url: str) -> LendbusApp:
+    from bus.sqlite import transport
+
+    transport.register()
+    return LendbusApp(group, broker=[URL.build(scheme=transport.SCHEME, path=str(sqlite_path(url).absolute()))], **_settings())
+
+
+def _on_kafka(group: str, url: str) -> KafkaApp:
+    from bus.kafka import transport
+
+    transport.register()
+    address = parse(url)
+    app = KafkaApp(group, broker=[URL(f"{transport.SCHEME}://{server}") for server in address.servers], **_settings())
+    app.address = address
+    return app
+
+
+def _settings() -> dict[str, Any]:
+    return {
+        "web_enabled": False,
+        "autodiscover": False,
+        "worker_redirect_stdouts": False,
+        "table_standby_replicas": 0,
+        "topic_disable_leader": True,
+        "topic_allow_declare": False,
+        "stream_buffer_maxsize": BUFFERED_RUNS_MAX,
+        "stream_wait_empty": False,
+        "stream_recovery_delay": 0.0,
+        "broker_commit_interval": COMMIT_EVERY_S,
+        "broker_request_timeout": SEEK_TIMEOUT_S,
+        "producer_request_timeout": SEND_TIMEOUT_S,
+        "consumer_auto_offset_reset": "earliest",  # of no use to our consumers: they never reset by themselves
+        "key_serializer": "raw",
+        "value_serializer": "raw",
+        "TableManager": NoTables,
+    }
 
 
 def check_versions() -> None:

@@ -2,12 +2,13 @@
 
 import asyncio
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from bus.errors import BusError
+from bus.following import follow
 from bus.log import READ_BYTES_MAX, READ_LIMIT, GroupRow, TopicSpec
 from bus.record import Fence, Outgoing, Record
 from bus.sqlite import lease, read, write
@@ -97,6 +98,10 @@ class SqliteBus:
         task = asyncio.current_task()
         assert task is not None, "wait is awaited in a task"
         self._heard[task] = await self.file.changed(self._heard.get(task, -1), timeout_s)
+
+    def follow(self, topics: Sequence[str], start: Mapping[tuple[str, int], int] | None = None) -> AsyncGenerator[list[Record], None]:
+        """Runs as they are appended."""
+        return follow(self, topics, start)
 
     async def incarnation(self) -> str:
         """The id of this log."""

@@ -10,11 +10,12 @@ import asyncio
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Concatenate, NoReturn, ParamSpec, TypeVar
 
 from bus.errors import BusAway, BusError
+from bus.following import follow
 from bus.log import READ_BYTES_MAX, READ_LIMIT, GroupRow, TopicSpec
 from bus.record import Fence, Outgoing, Record
 from bus.sqlite import lease, read, schema
@@ -73,6 +74,10 @@ class ReadOnlyBus:
     async def incarnation(self) -> str:
         """The id of this log."""
         return await self._ask(schema.incarnation)
+
+    def follow(self, topics: Sequence[str], start: Mapping[tuple[str, int], int] | None = None) -> AsyncGenerator[list[Record], None]:
+        """Runs as they are appended."""
+        return follow(self, topics, start)
 
     async def wait(self, timeout_s: float) -> None:
         """Return when anything was appended since the last call, else after `timeout_s`; looks every 50 ms."""

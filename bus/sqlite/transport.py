@@ -7,9 +7,9 @@ from typing import ClassVar
 from faust.transport import base
 from faust.transport.drivers import TRANSPORTS
 
+from bus.producer import Producer
 from bus.sqlite.bus import SqliteBus
 from bus.sqlite.consumer import Consumer
-from bus.sqlite.producer import Producer
 
 SCHEME = "sqlite"
 

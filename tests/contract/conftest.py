@@ -8,13 +8,14 @@ import pytest
 from bus.connect import connect
 from bus.log import Bus
 
-TRANSPORTS = ["sqlite"]  # Kafka is one more name here
+TRANSPORTS = ["sqlite", "kafka"]
 
 
 @pytest.fixture(params=TRANSPORTS)
 def bus_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A bus of its own for this test, empty."""
-    assert request.param == "sqlite"
+    if request.param == "kafka":
+        return str(request.getfixturevalue("kafka_url"))
     return f"sqlite:///{tmp_path}/bus.db"
 
 

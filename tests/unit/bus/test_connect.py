@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from bus.app import PINNED, check_versions, make_app
-from bus.connect import connect, sqlite_path
+from bus.connect import connect, sqlite_path, writers_of
 from bus.errors import BusError
+from bus.kafka.address import Address
+from bus.kafka.bus import KafkaBus
 from bus.sqlite.bus import SqliteBus
 from bus.sqlite.inspect import ReadOnlyBus
 from bus.sqlite.transport import Transport
@@ -28,9 +30,10 @@ def test_a_url_that_names_no_bus_is_refused_with_what_is_expected(url: str) -> N
         connect(url)
 
 
-def test_kafka_is_said_to_come() -> None:
-    with pytest.raises(BusError, match="next issue"):
-        connect("kafka://localhost:9092")
+def test_a_kafka_url_names_a_kafka_bus_which_is_not_opened_yet() -> None:
+    bus = connect("kafka://a:1,b/some-bank.1")
+    assert isinstance(bus, KafkaBus) and bus.address == Address(("a:1", "b:9092"), "some-bank.1")
+    assert not writers_of("kafka://a")(1, 1)
 
 
 def test_other_versions_of_the_libraries_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

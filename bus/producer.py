@@ -3,25 +3,29 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, Protocol, cast
 
 from faust.transport.producer import Producer as BaseProducer
 from faust.types import TP, RecordMetadata
 
-from bus.log import TopicSpec
+from bus.log import Bus, TopicSpec
 from bus.partitioning import partition_of
 from bus.record import Headers, Outgoing
-from bus.sqlite.bus import SqliteBus
 
-if TYPE_CHECKING:
-    from bus.sqlite.transport import Transport
+
+class HasBus(Protocol):
+    """A transport of ours."""
+
+    def bus(self) -> Bus:
+        """A bus of its own."""
+        ...
 
 
 class Producer(BaseProducer):
     """Each `send` is an append; what is sent together is committed together."""
 
     def __post_init__(self) -> None:
-        self._bus: SqliteBus = cast("Transport", self.transport).bus()
+        self._bus = cast(HasBus, self.transport).bus()
         self._sending: set[asyncio.Task[RecordMetadata]] = set()
         self._counts: dict[str, int] = {}
 
