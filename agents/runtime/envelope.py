@@ -4,6 +4,7 @@ Identity is strict: a header that names the message, its type, trace or principa
 anything else is not guessed at but becomes a dead letter with its reason.
 """
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from functools import cache, lru_cache
@@ -173,9 +174,26 @@ def _body(value: bytes | None, kind: type[Message]) -> Message:
     except ValidationError as exc:
         reason = "bad_json" if exc.errors(include_input=False, include_url=False)[0]["type"] == "json_invalid" else "bad_schema"
         raise Undecodable(reason, _without_values(exc)) from None
+    if value.count(b":") != len(message.__pydantic_fields_set__) and _has_a_name_twice(value):
+        raise Undecodable("duplicate_key", "a name stands twice in one object")
     if not _numbers_fit(message) or (_NUL in value and not _storable(message.model_dump())):
         raise Undecodable("unstorable", "a text holds NUL, or a number has more than 64 bits: no database can keep it")
     return message
+
+
+def _has_a_name_twice(value: bytes) -> bool:
+    """Whether an object in it says something twice: readers would differ in which one counts.
+
+    Only asked when there are more colons than fields, as it takes as long as everything else of a decoding together.
+    """
+    twice = False
+
+    def look(pairs: list[tuple[str, object]]) -> None:
+        nonlocal twice
+        twice = twice or len(dict(pairs)) != len(pairs)
+
+    json.loads(value.decode("utf-8", "replace"), object_pairs_hook=look, parse_int=str, parse_float=str, strict=False)
+    return twice
 
 
 @cache

@@ -200,6 +200,26 @@ def test_what_is_no_whole_number_is_neither_rounded_nor_taken_for_one(amount: by
     assert refused(record(b'{"id":"x","amount_fen":' + amount + b"}")).reason in ("bad_schema", "bad_json")
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"id":"x","id":"x"}',
+        b'{"id" : "x", "\\u0069d"\t:"y"}',
+        b'{"id":"x:y","note":null,"note":"a"}',
+        b'{"amount_fen":1,"id":"x","amount_fen":2}',
+    ],
+)
+def test_what_is_said_twice_is_refused_here_as_at_the_doors(body: bytes) -> None:
+    assert refused(record(body)).reason == "duplicate_key"
+
+
+@pytest.mark.parametrize("text", ["a:b", ':"id":', "\\:", "::::", '{"id":1,"id":2}', "钥匙:值"])
+def test_colons_in_a_text_are_no_names(text: str) -> None:
+    sent = body(Pay(id=text, note=text, tags=(text, text)), "actor-1")
+    message = decode(record(sent), REGISTRY).message
+    assert isinstance(message, Pay) and (message.id, message.note) == (text, text)
+
+
 @pytest.mark.parametrize("amount", [9_007_199_254_740_993, -(2**63), 2**63 - 1])
 def test_whole_numbers_beyond_2_53_are_exact(amount: int) -> None:
     message = decode(record(b'{"id":"x","amount_fen":%d}' % amount), REGISTRY).message
