@@ -162,7 +162,7 @@ class Work(Generic[S]):
             answers = self._barrier.answers(d.actor)
             if (standing := standing_answer(participant, d.actor, phase, answers, sent_ms=d.sent_ms, now_ms=self.now_ms)) is not None:
                 return Decision(state, answer=standing, refused=True)
-        wanted = d.message.claims()
+        wanted = d.message.claims() if self._uses_claims else ()
         lost = self._claims.lost(d.actor, wanted) if wanted else ()
         context = Context(d.actor, d.id, self.now_ms, d.principal, d.trace, None, lost)
         decision = self.service.behave(state, d.message, context)
@@ -172,8 +172,9 @@ class Work(Generic[S]):
     def _made(self, d: Delivery, decision: Decision[S]) -> Made:
         """Encoded here, inside the guard: a message that is too large, or is no JSON, is the behaviour's mistake."""
         origin = Origin(d.id, d.trace, d.principal)
-        said: list[tuple[str, Message]] = [(d.actor, decision.answer)] if decision.answer is not None else []
-        said += decision.sends
+        said: Sequence[tuple[str, Message]] = decision.sends
+        if decision.answer is not None:
+            said = [(d.actor, decision.answer), *said]
         if decision.reply is not None:
             body(decision.reply, d.actor)
         return Made(
@@ -195,11 +196,14 @@ class Work(Generic[S]):
                 self._forgotten.add(d.actor)
                 self._timers = [change for change in self._timers if change[0] != d.actor]
             else:
-                self._claims.take(d.actor, d.message.claims())
+                if self._uses_claims:
+                    self._claims.take(d.actor, d.message.claims())
                 if before is None and d.trace != d.actor:
                     self._aliases.append((d.actor, d.trace, self.now_ms))
-        self._aliases += [(name, d.trace, self.now_ms) for name in decision.aliases]
-        self._sends += [(d.actor, record) for record in made.said]
+        for name in decision.aliases:
+            self._aliases.append((name, d.trace, self.now_ms))
+        for record in made.said:
+            self._sends.append((d.actor, record))
         self._timers += made.timers
         self._attempts += made.attempts
         if decision.reply is not None:
