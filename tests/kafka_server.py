@@ -48,6 +48,7 @@ class Broker:
         self.place = Place(folder)
         self.port = 0
         self.running: Running | None = None
+        self.also: dict[str, str] = {}  # more settings, from the next start on
 
     @property
     def address(self) -> str:
@@ -70,7 +71,7 @@ class Broker:
         assert self.running is None, "it runs already"
         _ = self.address
         self.place.make()
-        self.running = await asyncio.to_thread(launch.start, self.place, *kit(), port=self.port, java_flags=launch.QUICK)
+        self.running = await asyncio.to_thread(launch.start, self.place, *kit(), port=self.port, java_flags=launch.QUICK, also=self.also)
 
     async def stop(self) -> None:
         """End it as an operator does: it says goodbye to its clients and writes everything down."""

@@ -1,4 +1,5 @@
-"""Who may do what on the broker, as it follows from the contract: each service its own topics and its own group, nothing else.
+"""Who may do what on the broker, as it follows from the contract: each service its own topics and its own group; of the other
+topics it sees that they are there, since it looks at its start.
 
 A producer needs no IdempotentWrite on the cluster: since Kafka 2.8 Write on any topic is enough. It reads a topic's settings
 for the longest record. The operator makes and describes topics and sees how far everybody is; it may not append.
@@ -42,10 +43,9 @@ def grants(topics: Sequence[Topic], groups: Iterable[str]) -> list[Grant]:
 def _of_service(service: str, topics: Sequence[Topic], groups: Sequence[str]) -> Iterator[Grant]:
     for topic in topics:
         reads, writes = service in topic.consumers, service in topic.producers
-        operations = dict.fromkeys([*(READS if reads else ()), *(WRITES if writes else ())])
-        if operations:
-            why = " and ".join(["consumes"] * reads + ["produces"] * writes)
-            yield Grant(service, TOPIC, topic.name, tuple(operations), why)
+        operations = dict.fromkeys([*(READS if reads else SEES), *(WRITES if writes else ())])
+        why = " and ".join(["consumes"] * reads + ["produces"] * writes) or "looks at its start whether it is there"
+        yield Grant(service, TOPIC, topic.name, tuple(operations), why)
     if service in groups:
         yield Grant(service, GROUP, service, ("Read", "Describe"), "consumes as this group")
 

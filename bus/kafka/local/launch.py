@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -28,13 +28,21 @@ _LOGGING: Final = ("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dorg.slf4j
                    "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSXXX")  # fmt: skip
 
 
-def start(place: Place, java: Java, found: Sequence[Path], *, port: int, java_flags: Sequence[str] = BROKER) -> Running:
+def start(
+    place: Place,
+    java: Java,
+    found: Sequence[Path],
+    *,
+    port: int,
+    java_flags: Sequence[str] = BROKER,
+    also: Mapping[str, str] | None = None,
+) -> Running:
     """Start the broker, formatted if it never ran; it does not answer yet. Raises Unfit for a port in use; BrokerFailed."""
     port = port or free_port()
     if not is_free(port):
         raise Unfit(f"port {port} of {LOOPBACK} is in use: stop who listens there, or say another --port (0: a free one)")
     cluster = place.cluster()
-    place.properties.write_text(properties(port=port, controller_port=free_port(), records=place.records))
+    place.properties.write_text(properties(port=port, controller_port=free_port(), records=place.records, also=also))
     place.put_log_aside()
     classes = [*_LOGGING, "-cp", os.pathsep.join(map(str, found))]
     if place.formatted_as() is None:

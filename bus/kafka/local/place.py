@@ -9,7 +9,7 @@ import json
 import os
 import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -147,8 +147,11 @@ def new_cluster_id() -> str:
     return made
 
 
-def properties(*, port: int, controller_port: int, records: Path) -> str:
-    """The broker's settings: one node, broker and controller in one, on loopback; nothing is replicated and no topic made by itself."""
+def properties(*, port: int, controller_port: int, records: Path, also: Mapping[str, str] | None = None) -> str:
+    """The broker's settings: one node, broker and controller in one, on loopback; nothing is replicated and no topic made by itself.
+
+    `also` adds settings or replaces them: a test's listener with a login.
+    """
     settings: dict[str, object] = {
         "process.roles": "broker,controller",
         "node.id": 1,
@@ -174,6 +177,7 @@ def properties(*, port: int, controller_port: int, records: Path) -> str:
         "log.retention.ms": RETENTION_MS,
         "num.network.threads": 2,
         "num.io.threads": 4,
+        **(also or {}),
     }
     return "".join(f"{name}={value}\n" for name, value in settings.items())
 
