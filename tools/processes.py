@@ -50,7 +50,9 @@ def run(settings: Settings, main: Main, *, interrupted: int = 0) -> int:
     gc.set_threshold(GC_OBJECTS, 10, 10)
     logs.configure(level=settings.log_level, format=settings.log_format)
     last_word = _LastWord()
-    with serving_metrics(settings.metrics_port), last_word, asyncio.Runner(loop_factory=loop_factory()) as runner:
+    with serving_metrics(settings.metrics_port) as where, last_word, asyncio.Runner(loop_factory=loop_factory()) as runner:
+        if where is not None:
+            logs.get("process").info("metrics are served", url=where)
         return runner.run(_served(main, settings.stop_timeout_ms / 1000, interrupted, last_word))
 
 
@@ -61,7 +63,6 @@ async def serve_until_stopped() -> int:
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
-    """uvloop where it is installed, else asyncio's own."""
     """uvloop's loop where it is installed, else asyncio's."""
     try:
         import uvloop

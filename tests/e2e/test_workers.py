@@ -2,8 +2,15 @@
 
 import asyncio
 import contextlib
+import json
 import signal
+import sys
+from functools import partial
 
+import aiohttp
+import pytest
+
+from stores.process import FROZEN_STATES, process_state
 from tests.e2e.world import Running, World, base, people, until
 from tools.check import pictured
 from tools.consistency import broken
@@ -68,6 +75,31 @@ async def _is_standby_or_was_ended(world: World, first: Running, second: Running
     assert first.process.returncode is None, first.said()
     first.send(signal.SIGTERM)
     assert await first.ended() == 0, first.said()
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc/locks and pidfd are Linux's")
+async def test_a_gateway_that_waits_for_the_bus_ends_the_worker_that_froze_with_it(world: World) -> None:
+    frozen = await world.start("worker", "accounts", "users", LENDBUS_FAULT="bus.append.before:freeze:1")
+    async with people(base(await (await world.start("gateway", "--port", "0", LENDBUS_WAIT_MS="0")).where())) as crowd:
+        await crowd.register(1)
+        await until(partial(_is_frozen, frozen), "the worker stands still inside an append")
+        await crowd.register(1)
+        assert await frozen.ended() == -signal.SIGKILL
+        await world.start("worker", "accounts", "users")
+        await crowd.all_members()
+        await world.agrees(crowd)
+
+
+async def _is_frozen(process: Running) -> bool:
+    return process_state(process.pid) in FROZEN_STATES
+
+
+async def test_a_worker_says_where_its_metrics_are(world: World) -> None:
+    worker = await world.start("worker", "accounts", LENDBUS_METRICS_PORT="0", LENDBUS_LOG_FORMAT="json")
+    await worker.says("metrics are served")
+    [line] = [said for said in map(json.loads, worker.said().splitlines()) if said["event"] == "metrics are served"]
+    async with aiohttp.ClientSession() as http, http.get(line["url"]) as answer:
+        assert answer.status == 200 and "lendbus_" in await answer.text()
 
 
 async def test_a_worker_beside_up_is_standby_and_takes_over(world: World) -> None:
