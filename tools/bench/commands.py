@@ -14,6 +14,7 @@ from tools.output import Column, Failed, WrongUse
 if TYPE_CHECKING:
     from tools.bench.report import Report
 
+WORKERS_MAX = 8  # as many as a topic has partitions
 COLUMNS = (Column("figure", fixed=True), Column("value", number=True), Column("bar", number=True), Column("ok"))
 
 
@@ -22,17 +23,17 @@ def loop(
     messages: Annotated[int, typer.Option("--messages", min=1_000, max=1_000_000, help="How many go through.")] = 40_000,
     rounds: Annotated[int, typer.Option("--rounds", min=1, max=25, help="Both sides in turn, so often; medians.")] = 5,
 ) -> int:
-    """Messages a second through decode, inbox, load, behave, save, outbox, relay, delete; beside it the same SQL by raw sqlite3."""
+    """Messages a second through decode, inbox, load, behave, save, outbox, relay, delete; beside it the same work done bare."""
     from tools.bench import loop as bench
 
-    return _show(options, [lambda: bench.run(messages, rounds)])
+    return _show(options, [lambda: bench.run(options.settings, messages, rounds)])
 
 
 def hop(
     options: Options,
     messages: Annotated[int, typer.Option("--messages", min=20, max=100_000, help="How many hops are measured.")] = 400,
 ) -> int:
-    """Latency of one hop through the relay, one message at a time; beside it two COMMITs by raw sqlite3."""
+    """Latency of one hop through the relay, one message at a time; beside it a floor."""
     from tools.bench import hop as bench
 
     return _show(options, [lambda: bench.run(options.settings, messages)])
@@ -48,14 +49,38 @@ def takeover(
     return _show(options, [lambda: bench.run(options.settings, rounds)])
 
 
+def scale(
+    options: Options,
+    messages: Annotated[int, typer.Option("--messages", min=100, max=10_000_000, help="The load that waits on the topic.")] = 60_000,
+    workers: Annotated[str, typer.Option("--workers", metavar="N,N,…", help="How many processes share it.")] = "1,2,4",
+) -> int:
+    """Messages a second by number of worker processes that share the partitions; beside it, who uses the processor."""
+    from tools.bench import scale as bench
+
+    try:
+        counts = [int(each) for each in workers.split(",")]
+    except ValueError:
+        counts = []
+    if not counts or not all(0 < each <= WORKERS_MAX for each in counts):
+        raise WrongUse(f"--workers {workers}: say numbers from 1 to {WORKERS_MAX} with commas between them, as 1,2,4")
+    return _show(options, [lambda: bench.run(options.settings, messages, counts)])
+
+
 def all_(options: Options) -> int:
-    """Every bench, one after another."""
+    """Every bench that this bus and these stores can have, one after another."""
     from tools.bench import hop as hops
     from tools.bench import loop as loops
     from tools.bench import takeover as takeovers
 
     where = options.settings
-    return _show(options, [lambda: loops.run(40_000, 5), lambda: hops.run(where, 400), lambda: takeovers.run(where, 5)])
+    benches = [lambda: loops.run(where, 40_000, 5), lambda: hops.run(where, 400)]
+    if where.bus_kind == "sqlite" or where.db_kind == "postgresql":
+        benches.append(lambda: takeovers.run(where, 5))
+    if where.bus_kind == "kafka" and where.db_kind == "postgresql":
+        from tools.bench import scale as scales
+
+        benches.append(lambda: scales.run(where, 60_000, (1, 2, 4)))
+    return _show(options, benches)
 
 
 def _show(options: Options, benches: "list[Callable[[], Coroutine[Any, Any, Report]]]") -> int:
@@ -66,8 +91,6 @@ def _show(options: Options, benches: "list[Callable[[], Coroutine[Any, Any, Repo
 
     gc.set_threshold(GC_OBJECTS, 10, 10)  # as every serving process does
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-    if options.settings.bus_kind != "sqlite":
-        raise WrongUse("benches run on the embedded bus yet: use --bus sqlite")
     missed = []
     for bench in benches:
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
@@ -87,4 +110,4 @@ def _one(options: Options, report: "Report") -> list[str]:
     return [name for name, bar in report.bars.items() if not bar["ok"]]
 
 
-COMMANDS = {"loop": loop, "hop": hop, "takeover": takeover, "all": all_}
+COMMANDS = {"loop": loop, "hop": hop, "takeover": takeover, "scale": scale, "all": all_}

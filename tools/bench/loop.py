@@ -1,72 +1,118 @@
-"""`lendbus bench loop`: messages of 191 bytes through the whole loop, against the same SQL by raw sqlite3 in the same run.
+"""`lendbus bench loop`: messages of 191 bytes through the whole loop, against the same work done bare in the same run.
 
-Included: decode, inbox, load, behave, save, outbox, relay, append, delete, position, ack, group offset, all at FULL.
-Not included: making and appending the input, and the start of the worker: the clock runs from the first run that has
-reached the far side to the last.
+Included: decode, inbox, load, behave, save, outbox, relay, append, delete, position, ack, group offset, everything durable
+(SQLite and PostgreSQL at full synchronization, Kafka with acks=all by an idempotent producer). Not included: making and
+appending the input, and the start of the worker: the clock runs from the first run that has reached the far side to the last.
+
+The bare side does the same SQL, replayed by raw sqlite3 or raw asyncpg on one connection. On the embedded bus, reading
+aside, the bus is part of that SQL. On Kafka it is raw aiokafka as one would write it down: per batch `getmany` of as many
+records as the batch had, its statements, `send_batch` of what it said, its acknowledgement, then the next; offsets are
+committed as often as ours. It decodes nothing, and its first records are fetched before its clock runs.
 """
 
 import asyncio
 import os
 import shutil
-import tempfile
 import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from statistics import median
+from typing import NamedTuple
 
 from agents.runtime.worker import Worker
 from bus.connect import connect
-from tools.bench.bare import Recording
+from bus.log import Bus
+from config.settings import Settings
+from tools.bench.bare import Database, Postgresql, Recording, Sqlite, Where
 from tools.bench.load import chunks, messages, surroundings
-from tools.bench.place import Place, here
+from tools.bench.place import Place, a_place
 from tools.bench.report import Report, conditions
-from tools.bench.service import METADATA, SECOND, TOPICS, house
+from tools.bench.service import FIRST, METADATA, SECOND, TOPICS, house
 
 BATCHES = (64, 500)
 WARM_UP = 1_000
 LOOK_EVERY_S = 0.03
 RATIO_BAR = 0.60
-BARE_BAR = 10_000  # msg/s at 64; a bare side slower than this does not count
+BARE_BAR = 10_000  # msg/s at 64 on SQLite alone; a bare side slower than this does not count
+BARE = {("sqlite", "sqlite"): "sqlite3", ("kafka", "sqlite"): "aiokafka + sqlite3", ("kafka", "postgresql"): "aiokafka + asyncpg"}
 
 
-async def run(count: int, rounds: int) -> Report:
+async def run(settings: Settings, count: int, rounds: int) -> Report:
     """Both sides, `rounds` times each in turn, at each batch size; medians."""
-    report = Report("loop", {**conditions(), "messages": count, "value_bytes": 191, "rounds": rounds, "actors": count // 10})
-    with tempfile.TemporaryDirectory(prefix="lendbus-bench-") as name:
-        await _round(Path(name), WARM_UP, BATCHES[0])  # imports and caches
+    said = {"messages": count, "value_bytes": 191, "rounds": rounds, "actors": count // 10}
+    report = Report("loop", {**conditions(settings), **said})
+    bare_name = BARE.get((settings.bus_kind, settings.db_kind), "sqlite3 + asyncpg")
+    await _round(settings, WARM_UP, BATCHES[0])  # imports and caches
     for batch in BATCHES:
-        ours, bare = [], []
-        for _ in range(rounds):
-            with tempfile.TemporaryDirectory(prefix="lendbus-bench-") as name:
-                seconds_ours, seconds_bare = await _round(Path(name), count, batch)
-            ours.append(count / seconds_ours)
-            bare.append(count / seconds_bare)
-        middle_ours, middle_bare = sorted(ours)[rounds // 2], sorted(bare)[rounds // 2]
+        pairs = [await _round(settings, count, batch) for _ in range(rounds)]
+        middle_ours, middle_bare = (count / median(side.seconds for side in sides) for sides in zip(*pairs, strict=True))
+        cpu_ours, cpu_bare = (median(side.cpu_s for side in sides) / count * 1e6 for sides in zip(*pairs, strict=True))
         report.figure(f"loop at {batch}, msg/s", round(middle_ours))
-        report.figure(f"bare sqlite3 at {batch}, msg/s", round(middle_bare))
+        report.figure(f"bare {bare_name} at {batch}, msg/s", round(middle_bare))
+        report.figure(f"loop CPU at {batch}, µs/msg", round(cpu_ours, 1))
+        report.figure(f"bare CPU at {batch}, µs/msg", round(cpu_bare, 1))
         report.bar(f"loop / bare at {batch}", round(middle_ours / middle_bare, 3), RATIO_BAR, at_least=True)
-        if batch == BATCHES[0]:
-            report.bar(f"bare sqlite3 at {batch}, msg/s", round(middle_bare), BARE_BAR, at_least=True)
+        if batch == BATCHES[0] and bare_name == "sqlite3":
+            report.bar(f"bare {bare_name} at {batch}, msg/s", round(middle_bare), BARE_BAR, at_least=True)
     return report
 
 
-async def _round(folder: Path, count: int, batch: int) -> tuple[float, float]:
-    """One run of the loop unrecorded, and one replay of the same run's recording on fresh copies."""
-    ours, again, copies = folder / "ours", folder / "again", folder / "bare"
-    ours.mkdir()
-    await _fill(here(ours), count)
-    shutil.copytree(ours, again)
-    shutil.copytree(ours, copies)
-    os.sync()  # what was copied is not written back while somebody is measured
-    seconds = await _drain(here(ours), count, batch)
-    recording = Recording()
-    with recording.running():
-        await _drain(here(again), count, batch)
-    os.sync()
-    files = {again / name: copies / name for name in ("bus.db", "first.db")}
-    return seconds, await asyncio.to_thread(recording.replay, files)
+class Took(NamedTuple):
+    """What one side took for all the messages; `cpu_s` of all threads of this process: a busy machine changes it little."""
+
+    seconds: float
+    cpu_s: float
+
+
+async def _round(settings: Settings, count: int, batch: int) -> tuple[Took, Took]:
+    """One run of the loop unrecorded, and one replay of the same run's recording, each on stores of its own."""
+    async with a_place(settings) as filled:
+        await _fill(filled, count)
+        async with _copy(filled, "ours") as ours, _copy(filled, "again") as again, _copy(filled, "bare") as bare:
+            os.sync()  # what was copied is not written back while somebody is measured
+            took = await _drain(ours, count, batch)
+            recording = Recording()
+            with recording.running():
+                await _drain(again, count, batch)
+            os.sync()
+            cpu_before = time.process_time()
+            seconds = await _replayed(recording, again, bare)
+            return took, Took(seconds, time.process_time() - cpu_before)
+
+
+@asynccontextmanager
+async def _copy(filled: Place, name: str) -> AsyncIterator[Place]:
+    """The same input and a fresh store: on Kafka the very topics, for a store whose position is their start."""
+    place = filled.beside(name)
+    if place.settings.bus_kind == "sqlite":
+        for file in filter(Path.exists, (filled.folder / "bus.db", filled.folder / "bus.db-wal")):
+            shutil.copy(file, place.folder)
+    try:
+        await asyncio.to_thread(place.make_store, "first", METADATA)
+        yield place
+    finally:
+        await place.remove_stores()
+
+
+async def _replayed(recording: Recording, again: Place, bare: Place) -> float:
+    from tools.bench.wire import Plain
+
+    async with AsyncExitStack() as opened:
+        databases: dict[Where, Database] = {}
+        for name in ("bus.db", "first.db"):
+            if (bare.folder / name).exists():
+                file = databases[again.folder / name] = Sqlite(bare.folder / name)
+                opened.push_async_callback(file.close)
+        if bare.settings.db_kind == "postgresql":
+            database = databases[None] = await Postgresql.connected(bare.store_url("first"))
+            opened.push_async_callback(database.close)
+        on_kafka = bare.settings.bus_kind == "kafka"
+        wire = await opened.enter_async_context(Plain.opened(bare, FIRST)) if on_kafka else None
+        return await recording.replay(databases, wire)
 
 
 async def _fill(place: Place, count: int) -> None:
-    await asyncio.to_thread(place.make_store, "first", METADATA)
     bus = connect(place.bus_url)
     await bus.open()
     await bus.declare(place.topics(TOPICS))
@@ -75,22 +121,29 @@ async def _fill(place: Place, count: int) -> None:
     await bus.close()
 
 
-async def _drain(place: Place, count: int, batch: int) -> float:
+async def _drain(place: Place, count: int, batch: int) -> Took:
     bus = connect(place.bus_url)
     await bus.open()
+    before = await _said(bus)
     worker = Worker(house(1), surroundings(place, "first", batch))
     await worker.start()
     running = asyncio.ensure_future(worker.watch())
-    first, began = 0, 0.0
-    while (there := (await bus.ends(SECOND))[0][1]) < count:
+    first, began, cpu_before = 0, time.perf_counter(), time.process_time()
+    while (there := await _said(bus) - before) < count:
         if there and not first:
-            first, began = there, time.perf_counter()
+            first, began, cpu_before = there, time.perf_counter(), time.process_time()
         await asyncio.sleep(LOOK_EVERY_S)  # to be woken by each append would be work on the measured side
         if running.done():
             running.result()
-    seconds = (time.perf_counter() - began) * count / (count - first)
+    whole = count / (count - first)
+    took = Took((time.perf_counter() - began) * whole, (time.process_time() - cpu_before) * whole)
     worker.request_stop()
     await running
     await worker.stop()
     await bus.close()
-    return seconds
+    return took
+
+
+async def _said(bus: Bus) -> int:
+    """How many records are at the far side: a bench's topic has no holes."""
+    return sum(end - start for start, end in (await bus.ends(SECOND)).values())

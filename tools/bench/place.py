@@ -16,14 +16,18 @@ import asyncpg
 from aiokafka.admin import AIOKafkaAdminClient
 from sqlalchemy import MetaData, make_url
 
+from bus.kafka.address import parse
 from bus.log import TopicSpec
 from config.settings import Settings, load, variable
 from stores.migrate import create
+from stores.postgresql_url import connect_arguments
 
 ANY: Final = "any"  # a service's name, for what is the same in the URL of every store
 PARTITIONS: Final = {"sqlite": 1, "kafka": 8}
 NAME_CHARS_MAX: Final = 30  # of the given name: PostgreSQL cuts identifiers at 63
 REQUEST_MS_MAX: Final = 10_000
+CONNECT_S_MAX: Final = 10.0
+MAINTENANCE: Final = "postgres"  # the database from which others are dropped
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +68,21 @@ class Place:
         """Make a service's database with the runtime's tables and these; a call that waits, not for an event loop."""
         create(self.store_url(service), metadata)
 
+    def beside(self, name: str) -> "Place":
+        """Another place in a folder below: on Kafka with the same bus, stores and files are its own."""
+        folder = self.folder / name
+        folder.mkdir()
+        other = new(self.settings, folder)
+        return other if self.settings.bus_kind == "sqlite" else Place(load(data=folder, bus=self.bus_url, db=other.settings.db), folder)
+
     async def remove(self) -> None:
         """Take topics and databases away; the folder is its owner's."""
         if self.settings.bus_kind == "kafka":
             await _remove_topics(self.bus_url)
+        await self.remove_stores()
+
+    async def remove_stores(self) -> None:
+        """Take the databases away, the bus stays."""
         if self.settings.db_kind == "postgresql":
             await _drop_databases(self.settings.db)
 
@@ -115,11 +130,11 @@ def _with_name(url: str, mark: str) -> str:
 
 
 async def _remove_topics(url: str) -> None:
-    hosts, _, namespace = url.partition("://")[2].partition("?")[0].partition("/")
-    admin = AIOKafkaAdminClient(bootstrap_servers=hosts, request_timeout_ms=REQUEST_MS_MAX)
+    address = parse(url)
+    admin = AIOKafkaAdminClient(request_timeout_ms=REQUEST_MS_MAX, **address.client_options())
     await admin.start()
     try:
-        if found := [topic for topic in await admin.list_topics() if topic.startswith(f"{namespace}.")]:
+        if found := [topic for topic in await admin.list_topics() if address.inside(topic)]:
             await admin.delete_topics(found)
     finally:
         await admin.close()
@@ -127,10 +142,9 @@ async def _remove_topics(url: str) -> None:
 
 async def _drop_databases(url: str) -> None:
     parsed = make_url(url)
-    server = parsed.set(drivername="postgresql", database="postgres").render_as_string(hide_password=False)
-    connection = await asyncpg.connect(server)
+    c = await asyncpg.connect(**connect_arguments(parsed.set(database=MAINTENANCE), {}), timeout=CONNECT_S_MAX)
     try:
-        for row in await connection.fetch("SELECT datname FROM pg_database WHERE starts_with(datname, $1)", f"{parsed.database}_"):
-            await connection.execute(f'DROP DATABASE IF EXISTS "{row["datname"]}" WITH (FORCE)')
+        for (name,) in await c.fetch("SELECT datname FROM pg_database WHERE starts_with(datname, $1)", f"{parsed.database}_"):
+            await c.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
     finally:
-        await connection.close()
+        await c.close()

@@ -5,7 +5,11 @@ import platform
 import sqlite3
 from dataclasses import dataclass, field
 from importlib import metadata
-from typing import Any
+from typing import Any, Final
+
+from config.settings import Settings
+
+LIBRARIES: Final = {"kafka": "aiokafka", "postgresql": "asyncpg"}
 
 
 @dataclass
@@ -30,9 +34,13 @@ class Report:
         return {"bench": self.bench, "conditions": self.conditions, "figures": self.figures, "bars": self.bars}
 
 
-def conditions() -> dict[str, Any]:
-    """The machine and the versions that a figure depends on."""
+def conditions(settings: Settings | None = None) -> dict[str, Any]:
+    """The machine, the versions, and the kinds of bus and stores that a figure depends on."""
+    kinds = (settings.bus_kind, settings.db_kind) if settings else ("sqlite", "sqlite")
     return {
+        "bus": kinds[0],
+        "db": kinds[1],
+        **{name: metadata.version(name) for kind, name in LIBRARIES.items() if kind in kinds},
         "cores": os.cpu_count(),
         "python": platform.python_version(),
         "sqlite": sqlite3.sqlite_version,

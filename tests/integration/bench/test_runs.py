@@ -1,7 +1,5 @@
 """Benches with few messages, in this process: what is measured has really happened, and the report is well-formed. No times."""
 
-import json
-import math
 import shutil
 import sqlite3
 from contextlib import closing
@@ -14,14 +12,15 @@ from agents.runtime.envelope import Undecodable, decode
 from bus.connect import connect
 from bus.record import pack_headers
 from config.settings import load
+from tests.integration.bench.form import well_formed
 from tools.bench import hop, loop
-from tools.bench.bare import Recording
+from tools.bench.bare import Recording, Sqlite
 from tools.bench.load import VALUE_BYTES, message
 from tools.bench.place import here
-from tools.bench.report import Report, conditions
-from tools.bench.service import FIRST, SECOND, TOPICS, Count
+from tools.bench.service import FIRST, METADATA, SECOND, TOPICS, Count
 from tools.soak.poison import ODDITIES, POISONS
 
+FILES: Final = load(bus="sqlite", db="sqlite")
 COUNT: Final = 60
 ACTORS: Final = COUNT // 10
 
@@ -44,6 +43,7 @@ async def round_(tmp_path: Path) -> tuple[Path, Recording]:
     ours = tmp_path / "ours"
     ours.mkdir()
     await loop._fill(here(ours), COUNT)
+    here(ours).make_store("first", METADATA)
     shutil.copytree(ours, tmp_path / "bare")
     recording = Recording()
     with recording.running():
@@ -54,7 +54,10 @@ async def round_(tmp_path: Path) -> tuple[Path, Recording]:
 async def test_the_replay_leaves_the_rows_of_the_run_in_every_table_of_bus_and_store(round_: tuple[Path, Recording]) -> None:
     folder, recording = round_
     ours, bare = folder / "ours", folder / "bare"
-    recording.replay({ours / name: bare / name for name in ("bus.db", "first.db")})
+    files = {ours / name: Sqlite(bare / name) for name in ("bus.db", "first.db")}
+    await recording.replay(files)
+    for file in files.values():
+        await file.close()
     for name in ("bus.db", "first.db"):
         after, again = contents(ours / name), contents(bare / name)
         assert set(after) == set(again)
@@ -85,26 +88,14 @@ async def test_both_files_commits_are_recorded_and_every_transaction_that_began_
 ) -> None:
     folder, recording = round_
     commits = dict.fromkeys(("bus.db", "first.db"), 0)
-    for path, steps in recording.calls:
-        assert path.parent == folder / "ours"
-        commits[path.name] += sum(sql == "COMMIT" for sql, _, _ in steps)
+    for call in recording.calls:
+        assert call.where is not None and call.where.parent == folder / "ours"
+        commits[call.where.name] += sum(sql == "COMMIT" for sql, _, _ in call.steps)
     assert all(commits.values()), commits
-    begun = sum(sql.startswith("BEGIN") for _, steps in recording.calls for sql, _, _ in steps)
-    ended = sum(sql in ("COMMIT", "ROLLBACK") for _, steps in recording.calls for sql, _, _ in steps)
+    begun = sum(sql.startswith("BEGIN") for call in recording.calls for sql, _, _ in call.steps)
+    ended = sum(sql in ("COMMIT", "ROLLBACK") for call in recording.calls for sql, _, _ in call.steps)
     assert begun == ended
-
-
-def well_formed(report: Report, name: str) -> dict[str, Any]:
-    """The report as it comes out of `--json`, its shape checked."""
-    told: dict[str, Any] = json.loads(json.dumps(report.as_dict(), allow_nan=False))
-    assert (set(told), told["bench"]) == ({"bench", "conditions", "figures", "bars"}, name)
-    assert set(conditions()) <= set(told["conditions"])
-    assert told["conditions"]["value_bytes"] == VALUE_BYTES
-    for bar in told["bars"].values():
-        assert set(bar) == {"value", "bar", "ok"} and isinstance(bar["ok"], bool)
-    values = [*told["figures"].values(), *(bar["value"] for bar in told["bars"].values())]
-    assert all(math.isfinite(value) and value >= 0 for value in values)
-    return told
+    assert sum(call.taken for call in recording.calls) == sum(len(call.said) for call in recording.calls) == COUNT
 
 
 async def test_a_small_loop_bench_has_both_sides_at_both_batches_and_leaves_no_folder(
@@ -113,7 +104,7 @@ async def test_a_small_loop_bench_has_both_sides_at_both_batches_and_leaves_no_f
     monkeypatch.setattr(loop, "WARM_UP", 10)
     monkeypatch.setattr("os.sync", lambda: None)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    told = well_formed(await loop.run(30, 1), "loop")
+    told = well_formed(await loop.run(FILES, 30, 1), "loop")
     assert (told["conditions"]["messages"], told["conditions"]["rounds"], told["conditions"]["actors"]) == (30, 1, 3)
     for batch in (64, 500):
         assert {f"loop at {batch}, msg/s", f"bare sqlite3 at {batch}, msg/s"} <= set(told["figures"])
@@ -127,7 +118,7 @@ async def test_a_small_hop_bench_has_its_percentiles_its_floor_and_leaves_no_fol
 ) -> None:
     monkeypatch.setattr(hop, "WARM_UP", 1)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    told = well_formed(await hop.run(load(bus="sqlite", db="sqlite"), 6), "hop")
+    told = well_formed(await hop.run(FILES, 6), "hop")
     assert told["conditions"]["messages"] == 6
     assert list(told["bars"]) == ["one hop, p50, ms", "one hop, p95, ms"]
     assert told["bars"]["one hop, p50, ms"]["value"] <= told["bars"]["one hop, p95, ms"]["value"]

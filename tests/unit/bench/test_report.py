@@ -1,12 +1,14 @@
 """What a bench says: bars with their verdict, one object for machines, rows for eyes, and an exit that fails below a bar."""
 
+import asyncio
 import json
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, cast
 
 import pytest
 
-from tools.bench import commands
+from config.settings import load
+from tools.bench import commands, hop, loop, scale, takeover
 from tools.bench.report import Report, conditions
 from tools.output import Failed, Output, WrongUse
 
@@ -58,24 +60,32 @@ def test_two_reports_share_nothing() -> None:
 
 def test_conditions_name_everything_that_a_figure_depends_on_and_can_be_written_as_json() -> None:
     said = json.loads(json.dumps(conditions()))
-    assert set(said) == {"cores", "python", "sqlite", "faust-streaming", "synchronous", "load_before"}
+    assert set(said) == {"bus", "db", "cores", "python", "sqlite", "faust-streaming", "synchronous", "load_before"}
+    assert (said["bus"], said["db"]) == ("sqlite", "sqlite")
     assert said["synchronous"] == "FULL"
     assert said["cores"] >= 1
 
 
-class Settings:
-    """Where a bench shall run."""
-
-    def __init__(self, bus_kind: str) -> None:
-        self.bus_kind = bus_kind
+@pytest.mark.parametrize(
+    ("bus", "db", "libraries"),
+    [
+        pytest.param("sqlite", "sqlite", set(), id="files"),
+        pytest.param("kafka", "sqlite", {"aiokafka"}, id="a broker"),
+        pytest.param("kafka", "postgresql", {"aiokafka", "asyncpg"}, id="a broker and a database"),
+    ],
+)
+def test_conditions_name_bus_stores_and_their_libraries(bus: str, db: str, libraries: set[str]) -> None:
+    said = conditions(load(bus=bus, db=db))
+    assert (said["bus"], said["db"]) == (bus, db)
+    assert {"aiokafka", "asyncpg"} & set(said) == libraries
 
 
 class Options:
     """What was said on the command line."""
 
-    def __init__(self, *, as_json: bool = True, bus_kind: str = "sqlite") -> None:
+    def __init__(self, *, as_json: bool = True) -> None:
         self.out = Output(as_json=as_json, as_table=not as_json)
-        self.settings = Settings(bus_kind)
+        self.settings = load(bus="sqlite", db="sqlite")
 
 
 @pytest.fixture(autouse=True)
@@ -135,7 +145,54 @@ def test_for_eyes_every_figure_and_every_bar_is_a_row_with_its_verdict(capsys: p
     ]
 
 
-def test_a_bench_of_another_bus_is_wrong_use_and_nothing_is_measured(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(WrongUse, match="--bus sqlite"):
-        commands._show(cast(Any, Options(bus_kind="kafka")), [measuring(a_report())])
-    assert capsys.readouterr().out == ""
+@pytest.mark.parametrize("workers", ["", "0", "1,", "two", "9", "1,2,-4", "1;2"])
+def test_a_number_of_workers_that_is_none_is_wrong_use(workers: str) -> None:
+    with pytest.raises(WrongUse, match="--workers"):
+        commands.scale(cast(Any, Options()), messages=100, workers=workers)
+
+
+@pytest.mark.parametrize(("bus", "db"), [("sqlite", "sqlite"), ("kafka", "sqlite"), ("sqlite", "postgresql")])
+def test_workers_that_cannot_share_partitions_are_not_measured(bus: str, db: str) -> None:
+    with pytest.raises(WrongUse, match="--bus kafka --db postgresql"):
+        asyncio.run(scale.run(load(bus=bus, db=db), 100, [1]))
+
+
+@pytest.mark.parametrize(
+    ("bus", "db", "names"),
+    [
+        pytest.param("sqlite", "sqlite", ["loop", "hop", "takeover"], id="files"),
+        pytest.param("kafka", "sqlite", ["loop", "hop"], id="nobody shares a file"),
+        pytest.param("kafka", "postgresql", ["loop", "hop", "takeover", "scale"], id="everything"),
+    ],
+)
+def test_all_benches_are_those_that_fit_the_bus_and_the_stores(
+    bus: str, db: str, names: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def named(name: str) -> Callable[..., Coroutine[Any, Any, Report]]:
+        return lambda *_: measuring(a_report(name=name))()
+
+    for module in (loop, hop, takeover, scale):
+        monkeypatch.setattr(module, "run", named(module.__name__.rpartition(".")[2]))
+    options = Options()
+    options.settings = load(bus=bus, db=db)
+    assert commands.all_(cast(Any, options)) == 0
+    assert [json.loads(line)["bench"] for line in capsys.readouterr().out.splitlines()] == names
+
+
+@pytest.mark.parametrize(
+    ("rates", "room", "held"),
+    [
+        pytest.param({1: 1_000.0, 2: 1_500.0}, 1.8, True, id="room, and it is used"),
+        pytest.param({1: 1_000.0, 2: 1_100.0}, 1.8, False, id="room, and it is not used"),
+        pytest.param({1: 1_000.0, 2: 1_100.0}, 1.1, None, id="no room"),
+        pytest.param({1: 1_000.0, 2: 1_500.0}, None, True, id="nobody knows"),
+        pytest.param({2: 1_500.0}, None, None, id="nothing to compare with"),
+    ],
+)
+def test_two_workers_are_held_to_a_bar_where_one_leaves_room_for_a_second(
+    rates: dict[int, float], room: float | None, held: bool | None
+) -> None:
+    report = a_report()
+    scale._compare(report, rates, room)
+    assert [bar["ok"] for bar in report.bars.values()] == ([] if held is None else [held])
+    assert any("2 workers / 1" in name for name in report.figures) is (held is None and len(rates) == 2)
