@@ -74,13 +74,13 @@ IMPURE = frozenset(
 # Calls that change something durable, or say so. Each stands inside `with faults.around(…)`, or in the wrapper named here.
 DURABLE_CALLS: dict[str, frozenset[str]] = {
     "ack": frozenset(),
-    "commit": frozenset(),
+    "commit": frozenset({"tools/bench/wire.py"}),  # a bench has no faults
     "executescript": frozenset(),
     "send_and_wait": frozenset(),
-    "send_batch": frozenset(),
+    "send_batch": frozenset({"tools/bench/wire.py"}),
 }
 SCHEMA = "stores/migrate.py"  # one transaction before anything else runs, done again when it did not end
-COMMIT_HOMES = frozenset({"stores/sqlite.py", SCHEMA})
+COMMIT_HOMES = frozenset({"stores/sqlite.py", "stores/postgresql.py", SCHEMA})
 BUS_APPEND_FREE = ("bus/", "tools/")  # the bus wraps its own transactions; benches and soaks are no part of a platform
 
 PRELOAD = (
