@@ -66,21 +66,28 @@ def pack_headers(headers: Headers) -> bytes:
 
 def pack(names: tuple[str, ...], values: Sequence[bytes | None]) -> bytes:
     """The blob of headers of these names and, in the same order, these values."""
-    lengths, joined = _packed_names(names)
-    count = len(names)
-    if lengths is not None and count < NULL_SHORT:  # the usual case, without a loop
-        try:
-            short = bytes(map(len, values))  # type: ignore[arg-type]
-        except (TypeError, ValueError):  # a null, a length beyond a byte
-            short = b"\xff"
-        if NULL_SHORT not in short:
-            return b"".join((bytes((0, count)), lengths, short, joined, *values))  # type: ignore[arg-type]
+    try:
+        head = _head(names, bytes(map(len, values)))  # type: ignore[arg-type]
+    except (TypeError, ValueError):  # a null, a length beyond a byte
+        head = None
+    if head is not None:  # the usual case, without a loop
+        return b"".join((head, *values))  # type: ignore[arg-type]
+    raw = [_encoded(name) for name in names]
+    lengths, count, joined = list(map(len, raw)), len(names), b"".join(raw)
     sizes = [NULL_LONG if value is None else len(value) for value in values]
     data = b"".join([value for value in values if value is not None])
-    if lengths is not None and count < NULL_SHORT and all(size < NULL_SHORT or size == NULL_LONG for size in sizes):
-        return b"".join((bytes((0, count)), lengths, bytes([size & NULL_SHORT for size in sizes]), joined, data))
-    raw = [len(_encoded(name)) for name in names]
-    return b"".join((b"\x01", struct.pack(f"<I{2 * count}I", count, *raw, *sizes), joined, data))
+    if max(count, *lengths) < NULL_SHORT and all(size < NULL_SHORT or size == NULL_LONG for size in sizes):
+        return b"".join((bytes((0, count, *lengths)), bytes([size & NULL_SHORT for size in sizes]), joined, data))
+    return b"".join((b"\x01", struct.pack(f"<I{2 * count}I", count, *lengths, *sizes), joined, data))
+
+
+@lru_cache(maxsize=1024)  # a topic's records have the same names and mostly the same lengths: one look-up a record
+def _head(names: tuple[str, ...], sizes: bytes) -> bytes | None:
+    """What stands before values of these sizes in a blob of the first form; None where something is too long for it."""
+    raw = [_encoded(name) for name in names]
+    if len(names) >= NULL_SHORT or NULL_SHORT in sizes or any(len(name) >= NULL_SHORT for name in raw):
+        return None
+    return b"".join((bytes((0, len(names), *map(len, raw))), sizes, *raw))
 
 
 def head_of(blob: bytes) -> bytes | None:
@@ -118,14 +125,6 @@ def unpack_headers(blob: bytes | None) -> tuple[tuple[str, bytes | None], ...]:
             headers.append((name, blob[at : at + size]))
             at += size
     return tuple(headers)
-
-
-@lru_cache(maxsize=256)  # a topic's records have the same names, so this is one look-up a record
-def _packed_names(names: tuple[str, ...]) -> tuple[bytes | None, bytes]:
-    """The lengths as bytes (None where one does not fit) and the names one after another."""
-    raw = [_encoded(name) for name in names]
-    fits = all(len(name) < NULL_SHORT for name in raw)
-    return bytes(map(len, raw)) if fits else None, b"".join(raw)
 
 
 def _encoded(name: str) -> bytes:
