@@ -172,7 +172,7 @@ def test_what_nobody_knows_is_null_and_every_other_row_is_there(platform: Platfo
     assert {place[1] for place, row in platform.lag("some", "--only-with-lag").items()} == {0, 1, 3, 4}
 
     lost = platform.lag("lost")  # the broker may have forgotten offsets on a topic that is gone
-    assert all((row["lag"], row["end"], row["note"]) == (None, None, "not on the bus") for row in lost.values())
+    assert all((row["lag"], row["log_end"], row["note"]) == (None, None, "not on the bus") for row in lost.values())
 
     groups = {row["group"]: row for row in platform.run("groups").rows}
     assert (groups["some"]["state"], groups["some"]["members"], groups["some"]["lag"], groups["some"]["unknown"]) == (

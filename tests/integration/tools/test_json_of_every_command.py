@@ -181,7 +181,7 @@ ALWAYS: dict[str, set[str]] = {
     "topics describe": {"topic", "state", "partitions", "partitions_declared", "retention_ms", "max_bytes", "differences"},
     "topics acl": {"principal", "resource", "name", "operations", "pattern", "why"},
     "groups": {"group", "state", "members", "standby", "generation", "topics", "partitions", "lag", "unknown", "owners", "note"},
-    "lag": {"group", "topic", "partition", "position", "committed", "end", "lag", "lag_counts", "behind_ms", "member", "epoch", "note"},
+    "lag": {"group", "topic", "partition", "position", "committed", "log_end", "lag", "lag_counts", "behind_ms", "member", "epoch", "note"},
     "topics ls": {"topic", "owner", "key", "partitions", "retention_ms", "producers", "consumers", "records", "last_append_ms"},
 }
 

@@ -110,7 +110,7 @@ def test_a_row_tells_what_its_lag_counts_and_whose_position_it_is() -> None:
     assert (shown["lag"], shown["lag_counts"], shown["position"], shown["position_of"], shown["committed"]) == (6, "offsets", 4, "store", 3)
     assert (shown["behind"], shown["behind_ms"], shown["note"]) == ("unknown", None, "the group's offset is 3")
     assert row(other(committed=3), NOW_MS, "offsets")["position_of"] == "group"
-    assert row(service(ends=None), NOW_MS, "offsets")["end"] is None
+    assert row(service(ends=None), NOW_MS, "offsets")["log_end"] is None
 
 
 def test_a_group_sums_what_is_known_and_counts_what_is_not() -> None:
