@@ -1,42 +1,36 @@
 """A service's store: one database, one definition of every statement, a whole batch as one call.
 
-A transaction is a plain function `work(tx, …)` over the small `Tx` below. On SQLite it runs on the connection's
-thread (measured: one call a batch is twice as fast as a thread hop a statement); on PostgreSQL the same function will run
-over asyncpg inside `AsyncConnection.run_sync`. Gateway and tools read through `Store.reading`, SQLAlchemy async.
+A transaction is a plain function `work(tx, …)` over the small `Tx` below. On SQLite (`stores.sqlite_store`) it runs on the
+connection's thread (measured: one call a batch is twice as fast as a thread hop a statement); on PostgreSQL
+(`stores.postgresql`) the same function runs in a greenlet over asyncpg. Gateway and tools read through `Store.reading`.
 """
 
-import contextlib
-import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Protocol, Self, TypeVar
 
-import orjson
-from sqlalchemy import bindparam, select
 from sqlalchemy.engine import Dialect
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from stores.process import end_frozen_holder
-from stores.runtime import owner
-from stores.sqlite import Locked, SqliteFile, immediate
-from stores.statement import SQLITE, Statement
+from stores.statement import Statement
 
 P = ParamSpec("P")
 T = TypeVar("T")
 A = TypeVar("A")
 Row = tuple[Any, ...]
-
-FROZEN_AFTER_S = 1.0  # a lease: whoever waits to take over has seen the owner's lease run out before
-_OWNED_BY = Statement(
-    select(owner.c.partition).where(owner.c.pid == bindparam("process"), owner.c.process_start == bindparam("started")),
-    "process",
-    "started",
-)
+Ours = Callable[[int, int], bool]  # (pid, start): whether this process may be ended when it stands still with the lock
 
 
 class StoreAway(Exception):
     """The database cannot be reached or written just now (locked, full, broken disk); nothing was written, try again."""
+
+
+class OutcomeUnknown(Exception):
+    """The connection was lost while COMMIT was under way: like a crash there. Take the partition over anew, do not repeat in place.
+
+    The take-over waits until the lost transaction has ended, so what it reads is the truth, and it sends what that one left behind.
+    """
 
 
 class RowRejected(Exception):
@@ -47,6 +41,10 @@ class WrongSchema(Exception):
     """The database does not know a table or a column of ours: it was not migrated, or it is not ours. No waiting mends it."""
 
 
+class StoreRefused(Exception):
+    """The database server does not let us in, or forbids what we must do. No waiting mends it."""
+
+
 class StaleVersion(Exception):
     """A row was changed by somebody else since it was loaded; nothing was written."""
 
@@ -55,6 +53,13 @@ class Tx(Protocol):
     """One open transaction. Statements take positional values in the order of their bind names."""
 
     dialect: Dialect
+
+    def lock(self, partition: int, *, alone: bool) -> None:
+        """Hold the partition until the transaction ends: together with others' open transactions, or after all of them, alone.
+
+        Where a database has one writer at a time it is held already.
+        """
+        ...
 
     def all(self, statement: Statement, *values: Any) -> list[Row]:
         """Every row that the statement returns."""
@@ -68,6 +73,13 @@ class Tx(Protocol):
         """Execute for every row, in the order given; how many rows all of them changed."""
         ...
 
+    def new(self, statement: Statement, rows: Sequence[Row]) -> Collection[Any]:
+        """Insert, in the order given, every row that is not there yet (an `insert_new_row`); the first values of those that were not.
+
+        Who inserts the same row at the same time waits for the other's COMMIT, so exactly one of them is told that it was new.
+        """
+        ...
+
     def numbered(self, statement: Statement, rows: Sequence[Row]) -> Sequence[int]:
         """Insert every row; the numbers that the database gave them, in order."""
         ...
@@ -77,125 +89,87 @@ class Tx(Protocol):
         ...
 
 
-class SqliteTx:
-    """A transaction on a SQLite connection that has taken the write lock."""
+class Database(Protocol):
+    """What a store stands on; SQLite's and PostgreSQL's are in modules of their own."""
 
-    dialect = SQLITE
+    parallel: int
 
-    def __init__(self, c: sqlite3.Connection) -> None:
-        self._c = c
+    async def transact(self, first: Callable[[], A], operation: str, work: Callable[[Tx, A], T]) -> T:
+        """`work(tx, first())` in one durable transaction; `first` runs before it begins. Cancelled, it ends whole all the same."""
+        ...
 
-    def all(self, statement: Statement, *values: Any) -> list[Row]:
-        """Every row that the statement returns."""
-        return self._c.execute(statement.sqlite, values).fetchall()
+    def reading(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """A connection that only reads."""
+        ...
 
-    def run(self, statement: Statement, *values: Any) -> int:
-        """Execute once; how many rows it changed."""
-        return self._c.execute(statement.sqlite, values).rowcount
-
-    def many(self, statement: Statement, rows: Sequence[Row]) -> int:
-        """Execute for every row, in one call; how many rows all of them changed."""
-        return statement.for_rows(self._c, rows) if rows else 0
-
-    def numbered(self, statement: Statement, rows: Sequence[Row]) -> Sequence[int]:
-        """Insert every row; the numbers that the database gave them, in order."""
-        if not rows:
-            return range(0)
-        statement.for_rows(self._c, rows)
-        (last,) = self._c.execute("SELECT last_insert_rowid()").fetchone()  # ours alone, so the numbers have no holes
-        return range(last - len(rows) + 1, last + 1)
-
-    def list(self, values: Iterable[Any]) -> str:
-        """A list as a JSON text, for `json_each`."""
-        return orjson.dumps(list(values)).decode()
+    async def close(self) -> None:
+        """Close every connection."""
+        ...
 
 
 class Store:
     """The open database of one service; `transaction` is the only way to write to it."""
 
-    def __init__(self, service: str, file: SqliteFile, ours: Callable[[int, int], bool] | None = None) -> None:
+    def __init__(self, service: str, database: Database) -> None:
         self.service = service
-        self._ours = ours
-        self._file = file
-        self._engine = create_async_engine(f"sqlite+aiosqlite:///{file.path}")
+        self._database = database
 
     @classmethod
-    async def open(cls, service: str, url: str, ours: Callable[[int, int], bool] | None = None) -> Self:
+    async def open(cls, service: str, url: str, ours: Ours | None = None) -> Self:
         """Open a service's store by URL; the schema must have been migrated before (`stores.migrate`).
 
-        `ours(pid, start)` knows further processes that may be ended when they stand still with the lock: one that froze
-        inside its take-over is no owner yet.
+        `ours(pid, start)` knows further processes that may be ended when they stand still with a file's lock: one that froze
+        inside its take-over is no owner yet. A database server ends the transactions of frozen processes by itself.
         """
-        return cls(service, await SqliteFile.open(sqlite_path(url)), ours)
+        if is_postgresql(url):
+            from stores.postgresql import Postgresql
+
+            return cls(service, Postgresql(url, service))
+        from stores.sqlite_store import SqliteDatabase
+
+        return cls(service, await SqliteDatabase.open(sqlite_path(url), ours))
 
     @property
-    def path(self) -> Path:
-        """The file of this store."""
-        return self._file.path
+    def parallel(self) -> int:
+        """How many transactions of this store may be open at the same time."""
+        return self._database.parallel
 
     async def transaction(self, operation: str, work: Callable[Concatenate[Tx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `work(tx, …)` in one durable transaction named after its fault points.
 
-        Raises StoreAway (try again later), RowRejected (never will), or whatever `work` raises; then nothing was written.
+        Raises StoreAway (try again later), RowRejected (never will), OutcomeUnknown (take over anew), WrongSchema, StoreRefused, or
+        whatever `work` raises; but for OutcomeUnknown nothing was written then. `work` may be run more than once (a deadlock).
         """
-        return await self._file.run(lambda c: _transaction(c, operation, lambda tx: work(tx, *args, **kwargs), self._stuck))
+        return await self._database.transact(_nothing, operation, lambda tx, _: work(tx, *args, **kwargs))
 
     async def prepared(self, first: Callable[[], A], operation: str, work: Callable[[Tx, A], T]) -> T:
-        """As `transaction`, of `work(tx, first())`; `first` runs on the connection's thread before the transaction begins.
+        """As `transaction`, of `work(tx, first())`; `first` runs on the transaction's thread before the transaction begins.
 
         What is pure is better made there than beside it: two threads of Python wait for each other (measured: ADR 0006).
         """
-
-        def both(c: sqlite3.Connection) -> T:
-            made = first()
-            return _transaction(c, operation, lambda tx: work(tx, made), self._stuck)
-
-        return await self._file.run(both)
-
-    def _stuck(self, waited_s: float) -> None:
-        """The file is locked: end its holder if that is one of ours and frozen inside a transaction (DESIGN 1)."""
-        if waited_s >= FROZEN_AFTER_S:
-            end_frozen_holder(self.path, self._is_ours)
-
-    def _is_ours(self, pid: int, started: int) -> bool:
-        return self._has_owned(pid, started) or (self._ours is not None and self._ours(pid, started))
-
-    def _has_owned(self, pid: int, started: int) -> bool:
-        with contextlib.closing(sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro", uri=True, timeout=0)) as c:
-            return c.execute(_OWNED_BY.sqlite, (pid, started)).fetchone() is not None
+        return await self._database.transact(first, operation, work)
 
     def reading(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """A connection for a query function of the gateway or a tool; it never writes."""
-        return self._engine.connect()
+        return self._database.reading()
 
     async def close(self) -> None:
-        """Close both connections; the process does not exit before."""
-        await self._engine.dispose()
-        await self._file.close()
+        """Close every connection; the process does not exit before."""
+        await self._database.close()
 
 
-def _transaction(c: sqlite3.Connection, operation: str, work: Callable[[Tx], T], stuck: Callable[[float], None]) -> T:
-    try:
-        with immediate(c, operation, stuck=stuck):
-            return work(SqliteTx(c))
-    except Locked as exc:
-        raise StoreAway(str(exc)) from exc
-    except sqlite3.OperationalError as exc:
-        if exc.sqlite_errorcode & 0xFF == sqlite3.SQLITE_ERROR:  # waiting would leave the service deaf: nobody mends a schema meanwhile
-            raise WrongSchema(f"the store has not the schema of this version: {exc}") from exc
-        raise StoreAway(f"the database does not answer: {exc}") from exc
-    except sqlite3.ProgrammingError as exc:
-        kind = RowRejected if "binding" in str(exc) else StoreAway  # the other one is a closed database
-        raise kind(f"the database refuses: {exc}") from exc
-    except (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError, OverflowError) as exc:
-        raise RowRejected(f"the database refuses a row: {exc}") from exc
-    except UnicodeEncodeError as exc:
-        raise RowRejected("the database refuses a text that is not Unicode") from exc
+def _nothing() -> None:
+    return None
+
+
+def is_postgresql(url: str) -> bool:
+    """Whether a store URL names a PostgreSQL database."""
+    return url.startswith(("postgresql://", "postgresql+asyncpg://"))
 
 
 def sqlite_path(url: str) -> Path:
     """The file that a `sqlite:///…` URL names. Raises ValueError with what to do for any other scheme."""
     prefix, sep, path = url.partition(":///")
     if not sep or prefix.split("+")[0] != "sqlite":
-        raise ValueError(f"store URL {url!r}: only sqlite:///PATH yet; PostgreSQL comes with the next issue")
+        raise ValueError(f"store URL {url!r}: it is sqlite:///PATH or postgresql://USER@HOST/NAME")
     return Path(path)

@@ -6,6 +6,7 @@ Instants are integer milliseconds UTC. Rows that belong to a partition carry its
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, Table, Text, UniqueConstraint
 
 RUNTIME = MetaData()
+NUMBER = BigInteger().with_variant(Integer, "sqlite")  # of a row: SQLite numbers an INTEGER key only, of the same 64 bits
 
 owner = Table(
     "owner",
@@ -80,7 +81,7 @@ claim = Table(
 outbox = Table(
     "outbox",
     RUNTIME,
-    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("id", NUMBER, primary_key=True, autoincrement=True),
     Column("partition", Integer, nullable=False),
     Column("actor", Text, nullable=False),
     Column("topic", Text, nullable=False),
@@ -95,7 +96,7 @@ outbox = Table(
 stray = Table(
     "stray",
     RUNTIME,
-    Column("id", Integer, primary_key=True, autoincrement=False),  # an outbox row that somebody beside the loop has written
+    Column("id", NUMBER, primary_key=True, autoincrement=False),  # an outbox row that somebody beside the loop has written
 )
 
 timer = Table(
@@ -147,7 +148,7 @@ suspended = Table(
 parked = Table(
     "parked",
     RUNTIME,
-    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("seq", NUMBER, primary_key=True, autoincrement=True),
     Column("actor", Text, nullable=False),
     Column("message_id", Text, nullable=False),
     Column("topic", Text, nullable=False),
@@ -209,7 +210,7 @@ barrier = Table(
 audit = Table(
     "audit",
     RUNTIME,
-    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("id", NUMBER, primary_key=True, autoincrement=True),
     Column("at_ms", BigInteger, nullable=False),
     Column("principal", Text, nullable=False),
     Column("action", Text, nullable=False),

@@ -165,6 +165,15 @@ def execute_rows(c: sqlite3.Connection, one: str, several: Callable[[int], str],
     return changed + (c.executemany(one, rows[done:]).rowcount if done < len(rows) else 0)
 
 
+def insert_new(c: sqlite3.Connection, one: str, key: str, rows: Sequence[tuple[Any, ...]]) -> set[Any]:
+    """Execute an INSERT that leaves alone what is there, for every row, many rows a statement; the keys of the rows that were not."""
+    new: set[Any] = set()
+    for start in range(0, len(rows), ROWS_A_STATEMENT[0]):
+        step = rows[start : start + ROWS_A_STATEMENT[0]]
+        new.update(row[0] for row in c.execute(insert_of(f"{one} RETURNING {key}", len(step)), list(chain.from_iterable(step))))
+    return new
+
+
 @lru_cache(maxsize=512)
 def insert_of(one: str, count: int) -> str:
     """The INSERT of `count` rows that follows from the INSERT of one."""

@@ -67,7 +67,7 @@ def apply(tx: Tx, batch: Batch, items: Sequence[Item], rejected: str | None) -> 
                 alive.append(item)
     fresh, repeats = inbox.take_new(tx, alive, now_ms=batch.now_ms)
     work = Work(batch.service, batch.tenure, batch.now_ms)
-    work.load(tx, [*fresh, *(d for d, _ in repeats if d.reply_to)])
+    work.load(tx, fresh, [d for d, _ in repeats if d.reply_to])
     for d in fresh:
         if rejected is None:
             work.handle(d)

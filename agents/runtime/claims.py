@@ -2,22 +2,28 @@
 
 In a batch they are an overlay value → owner: each message takes what is free or its own, and what a forgotten
 actor owned is free for those after it. A refused or parked message takes nothing.
+
+Wanted values are inserted first: who wants the same value at the same time, in another partition, waits for this COMMIT
+and sees whose it is then. What the batch has inserted and nobody of it took goes away again.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from sqlalchemy import bindparam, delete, or_, select
 
 from agents.runtime.decision import Claim
-from stores.engine import Tx
+from stores.engine import StoreAway, Tx
 from stores.runtime import claim
-from stores.statement import Statement, in_list, insert_row
+from stores.statement import Statement, in_list, insert_new_row, insert_row
 
 _READ = Statement(
     select(claim.c.value, claim.c.owner).where(or_(in_list(claim.c.value, "values"), in_list(claim.c.owner, "owners"))), "values", "owners"
 )
 _INSERT = insert_row(claim)
+_PROPOSE = insert_new_row(claim)
 _DELETE = Statement(delete(claim).where(claim.c.value == bindparam("of")), "of")
+
+ROUNDS_MAX = 10  # somebody else freed a value after it was found taken and before its owner was read: once is rare
 
 
 def row_value(wanted: Claim) -> str:
@@ -32,10 +38,21 @@ class Overlay:
         self._before: dict[str, str] = {}
         self._now: dict[str, str] = {}
 
-    def read(self, tx: Tx, wanted: Iterable[Claim], actors: Sequence[str]) -> None:
-        """Look up the owner of every wanted value, and everything that the batch's actors own."""
-        self._before = dict(tx.all(_READ, tx.list(sorted({row_value(c) for c in wanted})), tx.list(actors)))
-        self._now = dict(self._before)
+    def read(self, tx: Tx, wanted: Sequence[tuple[str, Claim]], actors: Sequence[str]) -> None:
+        """Propose every wanted value for the first actor that wants it; look up whose it is, and everything that the batch's actors own."""
+        proposals: dict[str, str] = {}
+        for actor, c in wanted:
+            proposals.setdefault(row_value(c), actor)
+        inserted: set[str] = set()
+        missing = sorted(proposals.items())
+        for _ in range(ROUNDS_MAX):
+            inserted.update(tx.new(_PROPOSE, missing))
+            self._before = dict(tx.all(_READ, tx.list(proposals), tx.list(actors)))
+            missing = [proposal for proposal in missing if proposal[0] not in self._before]  # freed between the two statements
+            if not missing:
+                self._now = {value: owner for value, owner in self._before.items() if value not in inserted}
+                return
+        raise StoreAway(f"claims change hands as fast as they are read, among {missing[:5]}")
 
     def lost(self, actor: str, wanted: Sequence[Claim]) -> tuple[str, ...]:
         """The names of the claims that somebody else owns, in the order that the message wants them."""

@@ -1,4 +1,8 @@
-"""Who owns a partition (DESIGN 1): an epoch in the store, read first in every transaction; who has lost it writes nothing."""
+"""Who owns a partition (DESIGN 1): an epoch in the store, read first in every transaction; who has lost it writes nothing.
+
+The lock comes before the epoch, each a statement of its own: on PostgreSQL a statement sees what was committed when it began,
+and a take-over that was waited for must be seen.
+"""
 
 import os
 from dataclasses import dataclass
@@ -37,7 +41,8 @@ class Tenure:
 
 
 def check(tx: Tx, tenure: Tenure) -> None:
-    """The first statement of every transaction of loop, relay, timers, attempts. Raises LostEpoch."""
+    """Begins every transaction of loop, relay, timers, attempts. Raises LostEpoch."""
+    tx.lock(tenure.partition, alone=False)
     rows = tx.all(_READ, tenure.partition)
     if not rows or rows[0][0] != tenure.epoch:
         raise LostEpoch(f"partition {tenure.partition}: epoch is {rows[0][0] if rows else None}, this process had {tenure.epoch}")
@@ -45,6 +50,7 @@ def check(tx: Tx, tenure: Tenure) -> None:
 
 def take_over(tx: Tx, partition: int, *, now_ms: int) -> Tenure:
     """Make this process the owner: epoch + 1. The transaction waits for the old owner's open one; new ones wait behind it."""
+    tx.lock(partition, alone=True)
     rows = tx.all(_READ, partition)
     pid = os.getpid()
     if rows:

@@ -66,14 +66,17 @@ class Work(Generic[S]):
         self._aliases: list[Row] = []
         self._parked: list[Delivery] = []
 
-    def load(self, tx: Tx, deliveries: Sequence[Delivery], *, heal: str | None = None) -> None:
-        """Look up, in bulk, everything that these messages name; `heal` is the actor whose suspension is being tried."""
-        actors = sorted({d.actor for d in deliveries})
+    def load(self, tx: Tx, deliveries: Sequence[Delivery], also: Sequence[Delivery] = (), *, heal: str | None = None) -> None:
+        """Look up, in bulk, everything that these messages name; `heal` is the actor whose suspension is being tried.
+
+        `also` are messages that will not be handled, but whose actors matter.
+        """
+        actors = sorted({d.actor for d in (*deliveries, *also)})
         if not actors:
             return
         self._suspended = suspension.among(tx, actors) - {heal}
         if self._uses_claims:
-            self._claims.read(tx, (c for d in deliveries for c in d.message.claims()), actors)
+            self._claims.read(tx, [(d.actor, c) for d in deliveries for c in d.message.claims()], actors)
         for actor, (state, version) in self.service.store.load(tx, actors).items():
             self._states[actor], self._versions[actor] = state, version
         self._before = dict(self._states)

@@ -31,8 +31,9 @@ from bus.errors import LostLease
 from bus.record import Outgoing, Record
 from config.registration import Policy
 from config.retry import Schedule
-from stores.engine import Row, SqliteTx, Tx
+from stores.engine import Row, Tx
 from stores.runtime import RUNTIME
+from stores.sqlite_store import SqliteTx
 from stores.statement import SQLITE, Statement
 from tests.integration.stores.world import DAY_MS, HORIZON_MS, NOW_MS, message_id
 

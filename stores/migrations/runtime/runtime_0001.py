@@ -8,6 +8,8 @@ down_revision = None
 branch_labels = ("runtime",)
 depends_on = None
 
+NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
 
 def upgrade() -> None:
     op.create_table(
@@ -37,7 +39,7 @@ def upgrade() -> None:
     op.create_index("attempt_by_next", "attempt", ["next_ms"], unique=False)
     op.create_table(
         "audit",
-        sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
+        sa.Column("id", NUMBER, autoincrement=True, nullable=False),
         sa.Column("at_ms", sa.BigInteger(), nullable=False),
         sa.Column("principal", sa.Text(), nullable=False),
         sa.Column("action", sa.Text(), nullable=False),
@@ -104,7 +106,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "outbox",
-        sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
+        sa.Column("id", NUMBER, autoincrement=True, nullable=False),
         sa.Column("partition", sa.Integer(), nullable=False),
         sa.Column("actor", sa.Text(), nullable=False),
         sa.Column("topic", sa.Text(), nullable=False),
@@ -127,7 +129,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "parked",
-        sa.Column("seq", sa.Integer(), autoincrement=True, nullable=False),
+        sa.Column("seq", NUMBER, autoincrement=True, nullable=False),
         sa.Column("actor", sa.Text(), nullable=False),
         sa.Column("message_id", sa.Text(), nullable=False),
         sa.Column("topic", sa.Text(), nullable=False),
@@ -167,7 +169,7 @@ def upgrade() -> None:
     )
     op.create_index("seen_by_age", "seen", ["at_ms"], unique=False)
     op.create_index("seen_by_message", "seen", ["message_id"], unique=False)
-    op.create_table("stray", sa.Column("id", sa.Integer(), autoincrement=False, nullable=False), sa.PrimaryKeyConstraint("id"))
+    op.create_table("stray", sa.Column("id", NUMBER, autoincrement=False, nullable=False), sa.PrimaryKeyConstraint("id"))
     op.create_table(
         "suspended",
         sa.Column("actor", sa.Text(), nullable=False),

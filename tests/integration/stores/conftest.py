@@ -7,32 +7,56 @@ from pathlib import Path
 import pytest
 
 from stores import accounts, users
-from stores.engine import Store, sqlite_path
+from stores.engine import Store
 from stores.migrate import create
+from stores.runtime import RUNTIME
 from tests.integration.stores.world import METADATA, World
+from tests.postgresql_server import Databases, wipe
 
-DATABASES = ["sqlite"]  # PostgreSQL is one more name here
+DATABASES = ["sqlite", "postgresql"]
 
 
 @pytest.fixture(params=DATABASES)
-def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A database of its own for this test, without any table."""
-    assert request.param == "sqlite"
-    return f"sqlite:///{tmp_path}/store.db"
+def database(request: pytest.FixtureRequest) -> str:
+    """Which database a test is held against."""
+    return str(request.param)
+
+
+TABLES = (METADATA, accounts.METADATA, users.METADATA)
 
 
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database with the runtime's tables, the boxes and every service's, made once: each table costs an fsync."""
+    """A file with the runtime's tables, the boxes and every service's, made once: each table costs an fsync."""
     path = tmp_path_factory.mktemp("template") / "store.db"
-    create(f"sqlite:///{path}", METADATA, accounts.METADATA, users.METADATA)
+    create(f"sqlite:///{path}", *TABLES)
     return path
 
 
+@pytest.fixture(scope="session")
+def worn(databases: Databases) -> str:
+    """The database with the same tables that this worker's tests use one after another: making and dropping one costs a second."""
+    url = databases.url()
+    create(url, *TABLES)
+    return url
+
+
 @pytest.fixture
-async def store(store_url: str, template: Path) -> AsyncIterator[Store]:
+def store_url(database: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A database of its own for this test, without any table; with every table, and nothing in them, when it asks for `store`."""
+    if database == "postgresql":
+        if "store" not in request.fixturenames:
+            return str(request.getfixturevalue("postgresql_url"))
+        wipe(request.getfixturevalue("worn"), (RUNTIME, *TABLES))
+        return str(request.getfixturevalue("worn"))
+    if "store" in request.fixturenames:
+        shutil.copy(request.getfixturevalue("template"), tmp_path / "store.db")
+    return f"sqlite:///{tmp_path}/store.db"
+
+
+@pytest.fixture
+async def store(store_url: str) -> AsyncIterator[Store]:
     """An open store with every table."""
-    shutil.copy(template, sqlite_path(store_url))
     opened = await Store.open("boxes", store_url)
     yield opened
     await opened.close()

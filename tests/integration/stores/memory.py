@@ -16,8 +16,9 @@ from agents.runtime.decision import Message
 from agents.runtime.envelope import Origin, encode
 from agents.runtime.service import Service
 from bus.record import Record
-from stores.engine import Row, SqliteTx
+from stores.engine import Row
 from stores.runtime import RUNTIME
+from stores.sqlite_store import SqliteTx
 from stores.statement import SQLITE, Statement
 from tests.integration.stores.world import HORIZON_MS, NOW_MS, ids
 

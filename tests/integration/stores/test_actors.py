@@ -1,8 +1,6 @@
 """Actors are typed rows: what is saved is loaded, a stale version writes nothing, and questions are answered in pages."""
 
-import sqlite3
 from collections.abc import Sequence
-from contextlib import closing
 from typing import TypeVar
 
 import pytest
@@ -13,9 +11,10 @@ from agents.users.model import Member, MemberStatus, Registration, Status
 from stores import accounts, users
 from stores.accounts import ACCOUNTS
 from stores.actors import ActorStore, Change
-from stores.engine import Row, RowRejected, SqliteTx, StaleVersion, Store, Tx, sqlite_path
+from stores.engine import Row, RowRejected, StaleVersion, Store, Tx
 from stores.statement import Statement
 from stores.users import REGISTRATIONS
+from tests.integration.stores.direct import execute
 from tests.integration.stores.world import ids
 
 S = TypeVar("S")
@@ -68,15 +67,13 @@ async def test_rows_are_written_in_key_order_so_that_two_batches_never_wait_for_
     def in_order(tx: Tx) -> list[str]:
         written: list[str] = []
 
-        class Watched(SqliteTx):
-            def many(self, statement: Statement, rows: Sequence[Row]) -> int:
-                written.extend(row[-2] if "of_key" in statement.binds else row[0] for row in rows)
-                return super().many(statement, rows)
+        def watched(statement: Statement, rows: Sequence[Row]) -> int:
+            written.extend(row[-2] if "of_key" in statement.binds else row[0] for row in rows)
+            return many(statement, rows)
 
-        assert isinstance(tx, SqliteTx)
-        watched = Watched(tx._c)
-        ACCOUNTS.save(watched, [Change(key, None, SPECIMEN) for key in (C, A, B)])
-        ACCOUNTS.save(watched, [Change(key, 1, SPECIMEN) for key in (B, C, A)])
+        many, tx.many = tx.many, watched  # type: ignore[method-assign]
+        ACCOUNTS.save(tx, [Change(key, None, SPECIMEN) for key in (C, A, B)])
+        ACCOUNTS.save(tx, [Change(key, 1, SPECIMEN) for key in (B, C, A)])
         return written
 
     assert await store.transaction("loop.commit", in_order) == [A, B, C, A, B, C]
@@ -104,9 +101,7 @@ async def test_an_actor_that_appeared_meanwhile_is_rejected_like_a_stale_one(sto
 
 async def test_a_member_that_somebody_else_has_changed_is_stale(store: Store, store_url: str) -> None:
     await save(store, REGISTRATIONS, Change(A, None, TRYING))
-    with closing(sqlite3.connect(sqlite_path(store_url))) as c:
-        c.execute("UPDATE registration SET version = 9")
-        c.commit()
+    execute(store_url, "UPDATE registration SET version = 9")
     with pytest.raises(StaleVersion):
         await save(store, REGISTRATIONS, Change(A, 1, TRYING.but(round=1)))
 

@@ -10,8 +10,10 @@ import pytest
 from config import faults
 from stores import sqlite
 from stores.engine import RowRejected, Store, StoreAway, Tx, WrongSchema, sqlite_path
+from stores.migrate import migrate
 from stores.runtime import meta, outbox
 from stores.statement import Statement, in_list, insert_row
+from tests.integration.stores.direct import execute, sqlite_only
 
 _META = insert_row(meta)
 _OUTBOX = insert_row(outbox, skip=("id", "refused"))
@@ -26,11 +28,14 @@ async def names(store: Store) -> list[str]:
     return [row[0] for row in rows]
 
 
-async def test_what_a_transaction_returns_is_returned_when_it_is_durable(store: Store) -> None:
+async def test_what_a_transaction_returns_is_returned_when_it_is_durable(store: Store, store_url: str) -> None:
     assert await store.transaction("loop.commit", note, "a") == 1
-    with closing(sqlite3.connect(store.path)) as c:
-        assert c.execute("SELECT name FROM meta").fetchall() == [("a",)]
-        assert c.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert execute(store_url, "SELECT name FROM meta") == [("a",)]
+
+
+@sqlite_only
+async def test_a_file_has_a_write_ahead_log(store: Store, store_url: str) -> None:
+    assert execute(store_url, "PRAGMA journal_mode") == [("wal",)]
 
 
 async def test_what_raises_writes_nothing_and_the_store_goes_on(store: Store) -> None:
@@ -56,10 +61,13 @@ async def test_a_row_that_can_never_be_stored_is_rejected(store: Store, name: st
     assert await names(store) == ["taken"]
 
 
-async def test_a_database_that_somebody_else_has_locked_is_away_and_is_back_later(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+@sqlite_only
+async def test_a_file_that_somebody_else_has_locked_is_away_and_is_back_later(
+    store: Store, store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(sqlite.begin_when_free, "__kwdefaults__", {"wait_s": 0.05, "stuck": None})
     monkeypatch.setattr(sqlite.immediate.__wrapped__, "__kwdefaults__", {"wait_s": 0.05, "stuck": None})  # type: ignore[attr-defined]
-    with closing(sqlite3.connect(store.path, isolation_level=None)) as c:
+    with closing(sqlite3.connect(sqlite_path(store_url), isolation_level=None)) as c:
         c.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreAway, match="locked by somebody else"):
             await store.transaction("loop.commit", note, "a")
@@ -67,8 +75,9 @@ async def test_a_database_that_somebody_else_has_locked_is_away_and_is_back_late
     await store.transaction("loop.commit", note, "a")
 
 
-async def test_a_transaction_waits_for_the_lock_and_takes_it_when_it_is_free(store: Store) -> None:
-    with closing(sqlite3.connect(store.path, isolation_level=None)) as c:
+@sqlite_only
+async def test_a_transaction_waits_for_the_files_lock_and_takes_it_when_it_is_free(store: Store, store_url: str) -> None:
+    with closing(sqlite3.connect(sqlite_path(store_url), isolation_level=None)) as c:
         c.execute("BEGIN IMMEDIATE")
         waiting = asyncio.create_task(store.transaction("loop.commit", note, "a"))
         await asyncio.sleep(0)
@@ -77,8 +86,9 @@ async def test_a_transaction_waits_for_the_lock_and_takes_it_when_it_is_free(sto
         assert await asyncio.wait_for(waiting, 5) == 1
 
 
-async def test_a_cancelled_transaction_ends_whole_before_the_cancellation_goes_on(store: Store) -> None:
-    with closing(sqlite3.connect(store.path, isolation_level=None)) as c:
+@sqlite_only
+async def test_a_cancelled_transaction_ends_whole_before_the_cancellation_goes_on(store: Store, store_url: str) -> None:
+    with closing(sqlite3.connect(sqlite_path(store_url), isolation_level=None)) as c:
         c.execute("BEGIN IMMEDIATE")
         waiting = asyncio.create_task(store.transaction("loop.commit", note, "a"))
         await asyncio.sleep(0)
@@ -90,9 +100,11 @@ async def test_a_cancelled_transaction_ends_whole_before_the_cancellation_goes_o
 
 
 async def test_a_database_without_its_tables_is_not_waited_for(store_url: str) -> None:
+    migrate("accounts", store_url)
+    execute(store_url, "DROP TABLE meta")
     store = await Store.open("empty", store_url)
     try:
-        with pytest.raises(WrongSchema, match="no such table"):
+        with pytest.raises(WrongSchema, match=r"has not the schema of this version: .*meta"):
             await store.transaction("loop.commit", note, "a")
     finally:
         await store.close()
@@ -131,9 +143,10 @@ async def test_dying_at_the_commit_keeps_all_or_nothing(store: Store, side: str,
     assert await names(store) == kept
 
 
-async def test_a_reader_reads_beside_an_open_transaction(store: Store) -> None:
+@sqlite_only
+async def test_a_reader_reads_beside_an_open_transaction(store: Store, store_url: str) -> None:
     await store.transaction("loop.commit", note, "a")
-    with closing(sqlite3.connect(store.path, isolation_level=None)) as c:
+    with closing(sqlite3.connect(sqlite_path(store_url), isolation_level=None)) as c:
         c.execute("BEGIN IMMEDIATE")
         c.execute("INSERT INTO meta VALUES ('b', 'v')")
         async with store.reading() as connection:

@@ -1,21 +1,22 @@
 """Migrations make exactly the declared tables, once, whoever starts first, and never touch a schema they do not know."""
 
 import multiprocessing
-import sqlite3
-from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import MetaData, create_engine, inspect
+from sqlalchemy import Connection, MetaData, inspect
 
 from stores import accounts, users
-from stores.engine import sqlite_path
-from stores.migrate import SchemaNewer, create, migrate
+from stores.engine import StoreAway, StoreRefused, is_postgresql
+from stores.migrate import NotAStore, OtherKeys, SchemaNewer, check_look_up_key, create, migrate
 from stores.runtime import RUNTIME
+from tests.integration.stores.direct import execute, inspected, sqlite_only
+from tests.postgresql_server import Databases, free_port, sql
 
 METADATA = {"accounts": accounts.METADATA, "users": users.METADATA}
 every_service = pytest.mark.parametrize("service", METADATA)
@@ -31,18 +32,34 @@ def together(service: str) -> MetaData:
 
 
 def differences(url: str, metadata: MetaData) -> list[object]:
-    engine = create_engine(url)
-    try:
-        with engine.connect() as connection:
-            context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
-            return list(compare_metadata(context, metadata))
-    finally:
-        engine.dispose()
+    def compared(connection: Connection) -> list[object]:
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        return list(compare_metadata(context, metadata))
+
+    return inspected(url, compared)
 
 
-def schema_of(url: str) -> list[tuple[str, str]]:
-    with closing(sqlite3.connect(sqlite_path(url))) as c:
-        return c.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name").fetchall()
+def schema_of(url: str) -> list[tuple[str, ...]]:
+    if is_postgresql(url):
+        return execute(
+            url, "SELECT table_name, column_name, data_type FROM information_schema.columns WHERE table_schema = 'public' ORDER BY 1, 2"
+        )
+    return execute(url, "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name")
+
+
+def described(connection: Connection) -> dict[str, tuple[Any, ...]]:
+    """Every table but Alembic's own: columns, keys, indexes."""
+    found = inspect(connection)
+    return {
+        name: (
+            sorted(str({**column, "default": None}) for column in found.get_columns(name)),
+            found.get_pk_constraint(name)["constrained_columns"],
+            sorted(str(index) for index in found.get_indexes(name)),
+            sorted(str(key["constrained_columns"]) for key in found.get_foreign_keys(name)),
+        )
+        for name in found.get_table_names()
+        if name != "alembic_version"
+    }
 
 
 @every_service
@@ -54,56 +71,38 @@ def test_migrations_make_what_is_declared(service: str, store_url: str) -> None:
 @every_service
 def test_a_difference_would_be_seen(service: str, store_url: str) -> None:
     migrate(service, store_url)
-    with closing(sqlite3.connect(sqlite_path(store_url))) as c:
-        c.execute("DROP INDEX inbox_by_trace")
+    execute(store_url, "DROP INDEX inbox_by_trace")
     assert differences(store_url, together(service)) != []
 
 
 @every_service
-def test_what_tests_create_is_what_migrations_make(service: str, store_url: str, tmp_path: Path) -> None:
-    other = f"sqlite:///{tmp_path}/created.db"
+def test_what_tests_create_is_what_migrations_make(
+    service: str, database: str, store_url: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    other = request.getfixturevalue("databases").url() if database == "postgresql" else f"sqlite:///{tmp_path}/created.db"
     migrate(service, store_url)
     create(other, METADATA[service])
-    tables = []
-    for url in (store_url, other):
-        engine = create_engine(url)
-        found = inspect(engine)
-        tables.append(
-            {
-                name: (
-                    sorted(str(column) for column in found.get_columns(name)),
-                    found.get_pk_constraint(name)["constrained_columns"],
-                    sorted(str(index) for index in found.get_indexes(name)),
-                    sorted(str(key["constrained_columns"]) for key in found.get_foreign_keys(name)),
-                )
-                for name in found.get_table_names()
-                if name != "alembic_version"
-            }
-        )
-        engine.dispose()
-    assert tables[0] == tables[1]
+    assert inspected(store_url, described) == inspected(other, described)
 
 
+@sqlite_only
 @every_service
 def test_tables_without_a_rowid_and_numbers_that_never_come_back_are_migrated_too(service: str, store_url: str) -> None:
     migrate(service, store_url)
-    sql = dict(schema_of(store_url))
+    made: dict[str, str] = {name: text for name, text in schema_of(store_url)}  # noqa: C416 - a row is a tuple of any length
     for table in together(service).sorted_tables:
-        assert ("WITHOUT ROWID" in sql[table.name]) == (table.dialect_options["sqlite"]["with_rowid"] is False), table.name
-        assert ("AUTOINCREMENT" in sql[table.name]) == table.dialect_options["sqlite"]["autoincrement"], table.name
+        assert ("WITHOUT ROWID" in made[table.name]) == (table.dialect_options["sqlite"]["with_rowid"] is False), table.name
+        assert ("AUTOINCREMENT" in made[table.name]) == table.dialect_options["sqlite"]["autoincrement"], table.name
 
 
 @every_service
 def test_upgrading_twice_changes_nothing(service: str, store_url: str) -> None:
     heads = migrate(service, store_url)
-    with closing(sqlite3.connect(sqlite_path(store_url))) as c:
-        c.execute("INSERT INTO meta VALUES ('a', 'b')")
-        c.commit()
+    execute(store_url, "INSERT INTO meta VALUES ('a', 'b')")
     before = schema_of(store_url)
     assert migrate(service, store_url) == heads
     assert schema_of(store_url) == before
-    with closing(sqlite3.connect(sqlite_path(store_url))) as c:
-        assert c.execute("SELECT * FROM meta").fetchall() == [("a", "b")]
+    assert execute(store_url, "SELECT * FROM meta") == [("a", "b")]
 
 
 def test_a_services_schema_is_the_runtimes_line_and_its_own(store_url: str) -> None:
@@ -112,9 +111,7 @@ def test_a_services_schema_is_the_runtimes_line_and_its_own(store_url: str) -> N
 
 def test_a_database_of_a_newer_version_is_left_alone(store_url: str) -> None:
     migrate("accounts", store_url)
-    with closing(sqlite3.connect(sqlite_path(store_url))) as c:
-        c.execute("UPDATE alembic_version SET version_num = 'accounts_9999' WHERE version_num = 'accounts_0001'")
-        c.commit()
+    execute(store_url, "UPDATE alembic_version SET version_num = 'accounts_9999' WHERE version_num = 'accounts_0001'")
     before = schema_of(store_url)
     with pytest.raises(SchemaNewer, match=r"store of accounts has the schema accounts_9999.*update Lendbus"):
         migrate("accounts", store_url)
@@ -149,12 +146,43 @@ def test_processes_that_start_together_take_turns(store_url: str) -> None:
     assert differences(store_url, together("accounts")) == []
 
 
-@pytest.mark.parametrize("url", ["postgresql+asyncpg://host/lendbus", "lendbus.db", "mysql:///x"])
-def test_a_store_that_is_not_there_yet_is_refused_with_what_to_do(url: str) -> None:
-    with pytest.raises(ValueError, match="only sqlite:///PATH yet"):
+@pytest.mark.parametrize("url", ["lendbus.db", "mysql:///x"])
+def test_a_store_of_another_kind_is_refused_with_what_to_do(url: str) -> None:
+    with pytest.raises(ValueError, match="it is sqlite:///PATH or postgresql://"):
         migrate("accounts", url)
 
 
 def test_the_folder_of_a_store_is_its_owners_alone(tmp_path: Path) -> None:
     migrate("accounts", f"sqlite:///{tmp_path}/new/folder/store.db")
     assert (tmp_path / "new" / "folder").stat().st_mode & 0o777 == 0o700
+
+
+def test_the_first_look_up_key_stays_and_another_one_is_refused(store_url: str) -> None:
+    check_look_up_key("accounts", store_url, "key-1")
+    migrate("accounts", store_url, "key-1")
+    migrate("accounts", store_url, "key-1")
+    check_look_up_key("accounts", store_url, "key-1")
+    with pytest.raises(OtherKeys, match="its look-up key is key-1, this one is key-2"):
+        migrate("accounts", store_url, "key-2")
+    with pytest.raises(OtherKeys):
+        check_look_up_key("accounts", store_url, "key-2")
+
+
+def test_a_postgresql_database_that_sorts_otherwise_is_refused_with_what_to_do(databases: Databases) -> None:
+    url = databases.url()
+    name = url.rpartition("/")[2]
+    sql(databases.address, f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C'")
+    with pytest.raises(NotAStore, match=f"encoding SQL_ASCII .*createdb -T template0 -E UTF8 -l C {name}"):
+        migrate("accounts", url)
+
+
+def test_a_postgresql_server_that_refuses_us_is_no_server_that_is_away(databases: Databases) -> None:
+    with pytest.raises(StoreRefused, match=r"nobody_here.*look at the user and the password"):
+        migrate("accounts", databases.url().replace("postgres@", "nobody_here@"))
+    with pytest.raises(StoreAway, match="cannot be reached"):
+        migrate("accounts", f"postgresql+asyncpg://postgres@127.0.0.1:{free_port()}/lendbus_accounts")
+
+
+def test_a_store_url_without_a_database_is_refused() -> None:
+    with pytest.raises(ValueError, match="names no database"):
+        migrate("accounts", "postgresql://postgres@127.0.0.1")

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Column, Integer, MetaData, Table, Text, select
+from sqlalchemy import BigInteger, Column, Integer, MetaData, Table, Text, select
 
 from agents.runtime import batch as batches
 from agents.runtime import outbox, ownership
@@ -37,7 +37,7 @@ box = Table(
     METADATA,
     Column("id", Text, primary_key=True),
     Column("version", Integer, nullable=False),
-    Column("total", Integer, nullable=False),
+    Column("total", BigInteger, nullable=False),
     Column("log", Text, nullable=False),
 )
 

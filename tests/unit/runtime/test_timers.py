@@ -15,7 +15,7 @@ from agents.runtime.envelope import Delivery
 from agents.runtime.work import TimerChange
 from agents.users.messages import SecondPhaseDue
 from bus.record import Record
-from stores.engine import SqliteTx
+from stores.sqlite_store import SqliteTx
 from tests.integration.stores.memory import Memory
 from tests.integration.stores.world import NOW_MS, boxes
 

@@ -10,7 +10,8 @@ from sqlalchemy import Column, Integer, MetaData, Table, Text
 from sqlalchemy.schema import CreateTable
 
 from stores.actors import Actors, Change
-from stores.engine import RowRejected, SqliteTx, StaleVersion, Tx, _transaction
+from stores.engine import RowRejected, StaleVersion, Tx
+from stores.sqlite_store import SqliteTx, transaction
 from stores.statement import SQLITE
 
 purse = Table(
@@ -59,7 +60,7 @@ class ActorsAndModel(RuleBasedStateMachine):
         def work(tx: Tx) -> None:
             PURSES.save(tx, changes)
 
-        _transaction(self.c, "loop.commit", work, lambda _: None)
+        transaction(self.c, "loop.commit", work, lambda _: None)
 
     @rule(wanted=drawn)
     def a_batch_is_saved(self, wanted: dict[str, tuple[str, Purse | None]]) -> None:
@@ -113,7 +114,7 @@ def test_the_stale_ones_are_counted_and_the_whole_batch_is_refused(count: int, d
         PURSES.save(SqliteTx(c), [Change(f"k{n}", None, (n, None)) for n in range(count)])
         changes: list[Change[Purse]] = [Change(f"k{n}", 9 if n in stale else 1, (-1, None)) for n in range(count)]
         with pytest.raises(StaleVersion, match=f"^{len(stale)} of {count} actors"):
-            _transaction(c, "loop.commit", lambda tx: PURSES.save(tx, changes), lambda _: None)
+            transaction(c, "loop.commit", lambda tx: PURSES.save(tx, changes), lambda _: None)
         assert c.execute("SELECT count(*) FROM purse WHERE fen >= 0").fetchone() == (count,)
     finally:
         c.close()

@@ -9,8 +9,9 @@ import pytest
 
 from config import faults
 from stores import sqlite
-from stores.engine import RowRejected, StoreAway, Tx, WrongSchema, _transaction, sqlite_path
+from stores.engine import RowRejected, StoreAway, Tx, WrongSchema, sqlite_path
 from stores.sqlite import LOCK_POLL_PATIENT_S, LOCK_POLL_S, Locked, begin_when_free, immediate, is_at_rest
+from stores.sqlite_store import transaction
 
 
 class Clock:
@@ -211,7 +212,7 @@ def test_what_the_database_says_is_turned_into_what_to_do(c: Held, raised: Excep
         raise raised
 
     with pytest.raises(said) as caught:
-        _transaction(c, "loop.commit", work, lambda _: None)
+        transaction(c, "loop.commit", work, lambda _: None)
     assert caught.value is raised or caught.value.__cause__ is raised
     assert not c.in_transaction
 
@@ -222,7 +223,7 @@ def test_what_the_database_says_is_turned_into_what_to_do(c: Held, raised: Excep
     ids=lambda url: url or "empty",
 )
 def test_a_store_that_is_no_file_is_refused_with_what_is_possible(url: str) -> None:
-    with pytest.raises(ValueError, match="only sqlite:///PATH"):
+    with pytest.raises(ValueError, match="it is sqlite:///PATH"):
         sqlite_path(url)
 
 

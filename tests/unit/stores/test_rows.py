@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from sqlalchemy import Column, Integer, LargeBinary, MetaData, Table, Text
 from sqlalchemy.schema import CreateTable
 
-from stores.engine import SqliteTx
 from stores.sqlite import ROWS_A_STATEMENT, execute_rows, insert_of
+from stores.sqlite_store import SqliteTx
 from stores.statement import SQLITE, delete_version, insert_new_row, insert_row, update_version
 
 METADATA = MetaData()
