@@ -9,7 +9,7 @@ import contextlib
 import itertools
 import uuid
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from agents.runtime.decision import Message
@@ -25,7 +25,6 @@ from gateway.problems import busy
 from topics import messages_of
 
 WAITING_MAX: Final = 2_000  # requests that wait at once
-WAKE_S_MAX: Final = 5.0  # a safety net: the bus wakes the reader by itself
 
 log = logs.get("gateway")
 
@@ -68,13 +67,14 @@ class Replies:
         self._tickets: dict[str, Ticket] = {}
         self._same: dict[Subject, set[Ticket]] = defaultdict(set)
         self._registry = {kind.type: kind for kind in messages_of(GATEWAY_REPLIES)}
-        self._next: dict[int, int] = {}
+        self._next: dict[tuple[str, int], int] = {}
         self._task: asyncio.Task[None] | None = None
         self._ended = False
 
     async def start(self) -> None:
         """Stand at the end of every partition and begin to read. Raises BusError when the bus or the topic is not there."""
-        self._next = {partition: end for partition, (_, end) in (await self._bus.ends(GATEWAY_REPLIES)).items()}
+        ends = await self._bus.ends(GATEWAY_REPLIES)
+        self._next = {(GATEWAY_REPLIES, partition): end for partition, (_, end) in ends.items()}
         self._task = asyncio.create_task(self._read(), name="gateway replies")
         self._task.add_done_callback(_tell_end)
 
@@ -143,28 +143,25 @@ class Replies:
             each.put(delivery.message)
 
     async def _read(self) -> None:
+        """Follow from where `start` stood; the bus waits by itself while it is away, what else is wrong with it is tried again."""
         failures = 0
         while True:
             try:
-                if not await self._read_once():
-                    await self._bus.wait(WAKE_S_MAX)
-                failures = 0
+                async with contextlib.aclosing(self._bus.follow([GATEWAY_REPLIES], self._next)) as runs:
+                    async for run in runs:
+                        failures = 0
+                        self._deliver(run)
             except BusError as exc:
                 if failures == 0:
                     log.warning("the bus cannot be read; trying on", why=str(exc))
                 await asyncio.sleep(STORE_AWAY.delay_ms(failures, self._process) / 1000)
                 failures += 1
 
-    async def _read_once(self) -> int:
-        count = 0
-        for partition, offset in list(self._next.items()):
-            run = await self._bus.read(GATEWAY_REPLIES, partition, offset)
-            for record in run:
-                self.deliver(record)
-            if run:
-                self._next[partition] = run[-1].offset + 1
-            count += len(run)
-        return count
+    def _deliver(self, run: Sequence[Record]) -> None:
+        for record in run:
+            self.deliver(record)
+        last = run[-1]
+        self._next[last.topic, last.partition] = last.offset + 1
 
 
 def _tell_end(task: asyncio.Task[None]) -> None:

@@ -1,5 +1,7 @@
 """`lendbus tail`: what is said on topics. Every read is short, so that no reader holds the log's WAL."""
 
+import asyncio
+import contextlib
 import heapq
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
@@ -124,14 +126,20 @@ async def read_to(bus: "Bus", place: Place, at: int, end: int) -> AsyncIterator[
 
 
 async def _follow(options: Options, bus: "Bus", reached: dict[Place, int], wanted: Wanted, *, raw: bool) -> None:
-    while not reader_is_gone():
-        for place, at in reached.items():
-            for record in await bus.read(*place, at):
-                reached[place] = record.offset + 1
+    """Until nobody reads any more, which a quiet follower looks at too."""
+    async with contextlib.aclosing(bus.follow(list(dict.fromkeys(topic for topic, _ in reached)), reached)) as runs:
+        following = asyncio.ensure_future(anext(runs))
+        while not reader_is_gone():
+            done, _ = await asyncio.wait([following], timeout=LOOK_EVERY_S)
+            if not done:
+                continue
+            for record in following.result():
                 if wanted.has(record):
                     _print(options, record, raw=raw)
-        flush()
-        await bus.wait(LOOK_EVERY_S)
+            flush()
+            following = asyncio.ensure_future(anext(runs))
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
 
 
 def _print(options: Options, record: "Record", *, raw: bool) -> None:

@@ -1,6 +1,7 @@
 """A member process of the contract tests: copies a topic to another, appends under its fence, keeps its position in a store of its own.
 
-Says in lines of JSON what becomes of it. Exit code 3: the lease was lost. Faults by `LENDBUS_FAULT` (config.faults).
+Says in lines of JSON what becomes of it. Exit code 3: the lease was lost (on Kafka it goes on as another member).
+Faults by `LENDBUS_FAULT` (config.faults).
 """
 
 import asyncio
@@ -48,10 +49,13 @@ class Store:
     async def revoked(self, tps: set[TP]) -> None:
         say("revoked")
 
-    def save(self, position: int) -> None:
+    def save(self, position: int) -> bool:
+        """Whether the store is still ours."""
         assert self.fence is not None
-        if not self.c.execute("UPDATE at SET position=? WHERE epoch=?", (position, self.fence.epoch)).rowcount:
-            raise LostLease("the store is somebody else's")
+        ours = self.c.execute("UPDATE at SET position=? WHERE epoch=?", (position, self.fence.epoch)).rowcount == 1
+        if not ours:
+            say("refused", epoch=self.fence.epoch)
+        return ours
 
 
 async def main(url: str, group: str, source: str, destination: str, path: str) -> int:
@@ -62,22 +66,25 @@ async def main(url: str, group: str, source: str, destination: str, path: str) -
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
 
+    async def appended(run: list[Outgoing]) -> bool:
+        assert store.fence is not None
+        while True:
+            try:
+                await bus.append(run, fence=store.fence)
+                return True
+            except BusAway:
+                await asyncio.sleep(0.05)
+            except LostLease:
+                say("refused", epoch=store.fence.epoch)
+                return False
+
     async def copy(stream: Any) -> None:
         async for event in stream.noack().events():
             assert store.fence is not None
             mark = (("epoch", str(store.fence.epoch).encode()),)
             run = [Outgoing(destination, r.key, r.value, mark, r.timestamp_ms) for r in event.value]
-            while True:
-                try:
-                    await bus.append(run, fence=store.fence)
-                    break
-                except BusAway:
-                    await asyncio.sleep(0.05)
-                except LostLease:
-                    say("refused", epoch=store.fence.epoch)
-                    return
-            store.save(event.value[-1].offset + 1)
-            event.ack()
+            if await appended(run) and store.save(event.value[-1].offset + 1):
+                event.ack()
 
     channel = app.topic(source, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
     app.agent(channel, name=f"{group}.copy", concurrency=1)(copy)

@@ -147,9 +147,15 @@ class Member:
         """The first line of that kind."""
         return next((line for line in self.said if line["event"] == what), None)
 
-    async def active(self) -> int:
-        """Wait until it has the group; its epoch."""
-        return int((await until(lambda: self.has_said("active")))["epoch"])
+    @property
+    def epoch(self) -> int:
+        """The last epoch in which it had the group; 0 before the first."""
+        return max((int(line["epoch"]) for line in self.said if line["event"] == "active"), default=0)
+
+    async def active(self, after: int = 0) -> int:
+        """Wait until it has the group in an epoch after that; its epoch."""
+        await until(lambda: self.epoch > after)
+        return self.epoch
 
     def send(self, number: int) -> None:
         """Send it a signal."""
@@ -184,6 +190,20 @@ async def members() -> AsyncIterator[Callable[..., Awaitable[Member]]]:
     finally:
         for member in started:
             await member.end()
+
+
+async def settled(bus: Bus, *pair: Member) -> tuple[Member, Member]:
+    """Wait until one of the two has the group and the other has nothing to do; in this order. On Kafka it may be either."""
+    by_pid = {member.process.pid: member for member in pair}
+
+    async def found() -> tuple[Member, ...]:
+        for row in await bus.groups():
+            if row.pid in by_pid and row.standby == tuple(by_pid.keys() - {row.pid}) and by_pid[row.pid].epoch:
+                return by_pid[row.pid], by_pid[row.standby[0]]
+        return ()
+
+    owner, other = await until(found)
+    return owner, other
 
 
 def numbered(topic: str, count: int, *, keys: int = 7, first: int = 0) -> list[Outgoing]:

@@ -1,7 +1,7 @@
 """The reader of answers: it starts at the end, survives a bus that is away, and says when it has ended."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from typing import cast
 
 import pytest
@@ -11,6 +11,7 @@ from agents.runtime.envelope import Origin, encode
 from agents.runtime.messages import Known, Suspended
 from agents.users.messages import RegistrationEnded
 from bus.errors import BusAway
+from bus.following import follow
 from bus.log import Bus
 from bus.record import Record
 from config import retry
@@ -47,6 +48,10 @@ class ScriptedBus:
         """Until something is appended."""
         await self.news.wait()
         self.news.clear()
+
+    def follow(self, topics: list[str], start: Mapping[tuple[str, int], int]) -> AsyncGenerator[list[Record], None]:
+        """As the embedded bus does."""
+        return follow(cast(Bus, self), topics, start)
 
     def append(self, message: Message, reply_to: str, partition: int = 0) -> None:
         """As a service answers."""
