@@ -18,7 +18,8 @@ Caller = Callable[[str, Mapping[str, Any]], Awaitable[Message]]
 class Service(Generic[S]):
     """One service: the mailbox it reads, what may be said to it, how its actors are stored, and what it decides.
 
-    `participant` puts the TCC barrier around the behaviour; `callers` are the targets of its attempts by name.
+    `participant` puts the TCC barrier around the behaviour; `callers` are the targets of its attempts by name. `is_final` says of
+    a state that nothing changes any more: whoever repeats a message to such an actor has no answer left to wait for.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Service(Generic[S]):
     behave: Callable[[S | None, Any, Context], Decision[S]]
     participant: Participant | None = None
     callers: Mapping[str, Caller] = field(default_factory=dict)
+    is_final: Callable[[S], bool] = lambda _: False
 
     @property
     def registry(self) -> dict[str, type[Message]]:

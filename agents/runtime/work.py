@@ -121,7 +121,9 @@ class Work(Generic[S]):
         if not same:
             self._tell(d, Mismatch(id=d.actor))
             return
-        self._waiting.add(d.actor, d.reply_to)
+        before = self._before.get(d.actor)
+        if before is None or not self.service.is_final(before):  # else there is nothing left to wait for: the store says the end
+            self._waiting.add(d.actor, d.reply_to)
         self._tell(d, Suspended(id=d.actor) if d.actor in self._suspended else Known(id=d.actor))
 
     @property

@@ -18,7 +18,8 @@ from stores.users import REGISTRATIONS
 
 def service(policy: Policy) -> Service[Registration]:
     """The user centre; its mailbox takes the branches' answers too."""
-    return Service("users", messages.TOPIC, (*messages.COMMANDS, *ACCOUNTS_SAYS), REGISTRATIONS, partial(behave, policy=policy))
+    said = (*messages.COMMANDS, *ACCOUNTS_SAYS)
+    return Service("users", messages.TOPIC, said, REGISTRATIONS, partial(behave, policy=policy), is_final=lambda r: r.status.is_final)
 
 
 def listen(app: faust.App, mailbox: Mailbox) -> None:

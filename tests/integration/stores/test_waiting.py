@@ -4,7 +4,7 @@ from agents.runtime.batch import Done
 from agents.runtime.messages import GATEWAY_REPLIES
 from config.limits import REPLY_TO_MAX
 from stores.runtime import waiting
-from tests.integration.stores.world import Do, World, header, ids, message_id
+from tests.integration.stores.world import Do, World, boxes, header, ids, message_id
 
 FIRST, SECOND, THIRD = ids(3)
 
@@ -68,6 +68,15 @@ async def test_a_repeat_with_the_same_content_is_known_and_goes_on_waiting(world
     done = await world.run(world.record("a", message_id=FIRST, reply_to="gw-2/9", mac="m1"))
     assert replies(done) == [("gw-2/9", "runtime.Known")]
     assert sorted(await world.column(waiting.c.reply_to)) == ["gw-1/1", "gw-2/9"]
+
+
+async def test_a_repeat_to_an_actor_whose_state_is_final_is_known_and_leaves_nobody_waiting(world: World) -> None:
+    world.service = boxes(is_final=lambda _: True)
+    first = world.record("a", Do(what="end"), message_id=FIRST, reply_to="gw-1/1")
+    assert replies(await world.run(first)) == [("gw-1/1", "test.Said")]
+    done = await world.run(world.record("a", Do(what="end"), message_id=FIRST, reply_to="gw-1/2"))
+    assert replies(done) == [("gw-1/2", "runtime.Known")]
+    assert await world.rows(waiting) == []
 
 
 async def test_a_repeat_with_other_content_is_a_mismatch_and_does_not_wait(world: World) -> None:
