@@ -78,6 +78,7 @@ class Standing:
             found.append(f"{ends[0] - at} offsets gone before they were handled: retention took them")
         if self.lag and not self.waits:
             found.append("no records, only what transactions leave behind")
-        if self.is_service and not self.unreadable and self.committed is not None and self.committed != self.position:
+        goes_on_at = ends[0] if self.position is None else self.position
+        if self.is_service and not self.unreadable and self.committed not in (None, goes_on_at):
             found.append(f"the group's offset is {self.committed}")
         return found
