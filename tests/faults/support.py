@@ -169,8 +169,9 @@ class World:
         await store.close()
 
     def said(self, actor: Actor) -> str:
-        """What a place's processes have logged."""
-        return (self.folder / f"stage{actor.stage}-{actor.number}.log").read_text()
+        """What a place's processes have logged; nothing where none was started."""
+        log = self.folder / f"stage{actor.stage}-{actor.number}.log"
+        return log.read_text() if log.exists() else ""
 
     async def ending(self, actor: Actor, n: int = 0) -> Any:
         """How the place's process number `n` ended."""
