@@ -105,8 +105,7 @@ class Consumer(BaseConsumer):
             await self.crash(exc)
             return
         self._topics = wanted
-        outside = self._bus.address.outside
-        self.kafka.subscribe(topics=[outside(topic) for topic in sorted(wanted)], listener=Listener(self))
+        self.kafka.subscribe(topics=[self._bus.address.outside(topic) for topic in sorted(wanted)], listener=Listener(self))
 
     async def _count(self, topic: str) -> int:
         count = await self._bus.cluster.partitions(topic)
@@ -174,6 +173,7 @@ class Consumer(BaseConsumer):
                 self.stop_flow()
                 await self.crash(reason_)
                 return
+            membership.look_for(self.kafka)
             await self.sleep(WATCH_EVERY_S)
 
     def _made_anew(self) -> LogMadeAnew | None:

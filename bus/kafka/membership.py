@@ -146,6 +146,12 @@ def trouble(consumer: AIOKafkaConsumer, group: str) -> BusError | None:
     return None
 
 
+def look_for(consumer: AIOKafkaConsumer) -> None:
+    """Ask after a topic that has gone, which takes the partitions from its members: made anew, it would be heard of minutes later."""
+    if any(consumer._client.cluster.partitions_for_topic(topic) is None for topic in consumer.subscription()):
+        consumer._client.force_metadata_update()
+
+
 def _remedy(exc: KafkaError) -> str:
     if isinstance(exc, InvalidSessionTimeoutError):
         return f"see the broker's {SESSION_SETTING} and group.max.session.timeout.ms"

@@ -8,7 +8,7 @@ from bus.connect import connect
 from bus.errors import BusError, LostLease, RecordRefused
 from bus.log import Bus, TopicSpec
 from bus.record import Fence, Headers, Outgoing
-from tests.contract.world import ROOT, content, outgoing, read_all, until
+from tests.contract.world import ROOT, content, numbered, outgoing, read_all, until
 
 ODD: list[bytes | None] = [None, b"", b"\x00\xff\xfe", b"line\r\nline\xe2\x80\xa8", b"aGVsbG8=", "标的".encode(), b"x" * 3000]
 ODD_HEADERS: list[Headers] = [
@@ -80,6 +80,28 @@ async def test_a_cancelled_append_has_ended_when_the_caller_goes_on(bus: Bus) ->
         before = await bus.ends("t")
         await bus.append([outgoing("t")])
         assert (await bus.ends("t"))[0][1] == before[0][1] + 1
+
+
+async def test_calls_under_way_at_the_same_time_do_not_overtake_each_other(bus: Bus) -> None:
+    await bus.declare([TopicSpec("t", 2)])
+    calls = [asyncio.create_task(bus.append(numbered("t", 7, first=7 * n))) for n in range(60)]
+    await asyncio.gather(*calls)
+    for partition in (0, 1):
+        values = [int(record.value or b"") for record in await read_all(bus, "t") if record.partition == partition]
+        assert values == sorted(values) and len(set(values)) == len(values)
+
+
+async def test_who_follows_gets_every_run_from_where_it_began_and_no_other_topics(bus: Bus) -> None:
+    await bus.declare([TopicSpec("t", 2), TopicSpec("u"), TopicSpec("other")])
+    await bus.append([outgoing("t", b"old", partition=0), outgoing("t", b"kept", partition=1), outgoing("u", b"old")])
+    following = bus.follow(["t", "u"], {("t", 1): 0})
+    values = [record.value for record in await asyncio.wait_for(anext(following), 20)]
+    assert values == [b"kept"]
+    await bus.append([outgoing("other"), outgoing("t", b"1", partition=0), outgoing("u", b"2")])
+    while len(values) < 3:
+        values += [record.value for record in await asyncio.wait_for(anext(following), 20)]
+    assert sorted(values, key=str) == [b"1", b"2", b"kept"]
+    await following.aclose()
 
 
 async def test_a_run_has_an_end_in_records_and_in_bytes_but_at_least_one_record(bus: Bus) -> None:
