@@ -8,6 +8,7 @@ import asyncio
 import fcntl
 import os
 import signal
+import sys
 import threading
 import uuid
 from collections.abc import Coroutine, Iterator
@@ -30,6 +31,26 @@ DELETE_S_MAX = 20.0
 START_S_MAX = 120.0
 GIVEN_S_MAX = 30.0
 FOLDER = "kafka"
+ROOT = Path(__file__).resolve().parent.parent
+
+# A session that is killed ends nothing: this process waits for its end, or the broker's, whichever comes first.
+GUARD = """
+import os, select, sys
+from pathlib import Path
+from bus.kafka.local import launch
+from bus.kafka.local.place import Place
+
+place, session = Place(Path(sys.argv[1])), int(sys.argv[2])
+running = place.running()
+if running is not None:
+    try:
+        ends = [os.pidfd_open(session), os.pidfd_open(running.pid)]
+        select.select(ends, [], [])
+    except ProcessLookupError:
+        pass
+    if place.running() == running:
+        launch.end(place, running, print, within_s=0)
+"""
 
 T = TypeVar("T")
 
@@ -72,6 +93,7 @@ class Broker:
         _ = self.address
         self.place.make()
         self.running = await asyncio.to_thread(launch.start, self.place, *kit(), port=self.port, java_flags=launch.QUICK, also=self.also)
+        guard(self.place, os.getpid())
 
     async def stop(self) -> None:
         """End it as an operator does: it says goodbye to its clients and writes everything down."""
@@ -116,6 +138,14 @@ class Broker:
         os.kill(self.running.pid, number)
 
 
+def guard(place: Place, session: int) -> None:
+    """Have the broker ended when the process `session` is no more, however it ended."""
+    command = [sys.executable, "-c", GUARD, str(place.folder), str(session)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    silent = [(os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_RDWR, 0) for number in (0, 1, 2)]
+    os.posix_spawn(command[0], command, environment, file_actions=silent, setsid=True)
+
+
 def apart(work: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine in a loop of its own thread: a fixture's caller may have a loop already."""
     results: list[T] = []
@@ -149,6 +179,7 @@ def kafka_server(tmp_path_factory: pytest.TempPathFactory) -> str:
         running = place.running()
         if running is None:
             running = launch.start(place, *kit(), port=0, java_flags=launch.QUICK)
+            guard(place, os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid())
             apart(launch.ready(place, running, START_S_MAX))
         return running.address
 

@@ -1,13 +1,20 @@
 """The local broker as tests and developers have it: on free ports and in temporary folders, hurt and started again."""
 
+import os
+import select
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from bus.kafka.local import launch
 from bus.kafka.local.answering import ask
 from bus.kafka.local.errors import BrokerFailed, Unfit
 from bus.kafka.local.place import Place
-from tests.kafka_server import Broker, kit
+from tests.kafka_server import ROOT, Broker, kit, needed
 
+ENDED_S = 30.0
 SILENT_S = 0.5  # a broker that is frozen is asked for so long
 
 
@@ -73,3 +80,23 @@ def test_the_records_of_another_cluster_are_not_touched(kafka_broker: Broker) ->
     with pytest.raises(BrokerFailed, match=r"holds the records of cluster THEIRS, and .* says OURS"):
         launch.start(place, *kit(), port=0)
     assert place.noted() is None
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_a_session_that_is_killed_takes_its_broker_with_it(tmp_path: Path) -> None:
+    script = (
+        "import asyncio, sys; from pathlib import Path; from tests.kafka_server import Broker\n"
+        "broker = Broker(Path(sys.argv[1])); asyncio.run(broker.begin()); print(broker.running.pid, flush=True); sys.stdin.read()"
+    )
+    needed()
+    with subprocess.Popen(
+        [sys.executable, "-c", script, tmp_path], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as session:
+        assert session.stdout is not None
+        broker = os.pidfd_open(int(session.stdout.readline()))
+        session.kill()
+    try:
+        assert select.select([broker], [], [], ENDED_S)[0], "the broker lives on"
+    finally:
+        os.close(broker)
