@@ -157,9 +157,9 @@ class Recording:
     def running(self) -> Iterator[None]:
         """Record every call of every database of this process for the length of the block."""
         with ExitStack() as recorded:
-            recorded.enter_context(_instead(SqliteFile, "run", self._sqlite(SqliteFile.run)))
-            recorded.enter_context(_instead(postgresql, "_transaction", self._postgresql(postgresql._transaction)))
-            recorded.enter_context(_instead(batch, "apply", _noting(batch.apply)))
+            recorded.enter_context(instead(SqliteFile, "run", self._sqlite(SqliteFile.run)))
+            recorded.enter_context(instead(postgresql, "_transaction", self._postgresql(postgresql._transaction)))
+            recorded.enter_context(instead(batch, "apply", _noting(batch.apply)))
             yield
 
     def _sqlite(self, usual: Callable[..., Any]) -> Callable[..., Any]:
@@ -217,7 +217,8 @@ def _noting(usual: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @contextmanager
-def _instead(place: Any, name: str, other: Any) -> Iterator[None]:
+def instead(place: Any, name: str, other: Any) -> Iterator[None]:
+    """Another attribute for the length of the block."""
     usual = getattr(place, name)
     setattr(place, name, other)
     try:
