@@ -30,8 +30,8 @@ def test_the_wheel_holds_nothing_else_of_ours(wheel: zipfile.ZipFile) -> None:
     assert {top for top in tops if not top.endswith(".dist-info")} <= set(SHIPPED)
 
 
-def test_the_wheel_brings_the_command_and_the_transport(wheel: zipfile.ZipFile) -> None:
+def test_the_wheel_brings_the_command_and_both_transports(wheel: zipfile.ZipFile) -> None:
     (name,) = (name for name in wheel.namelist() if name.endswith("entry_points.txt"))
     said = wheel.read(name).decode()
     assert "[console_scripts]\nlendbus = tools.cli:main" in said
-    assert "[faust.transports]\nsqlite = bus.sqlite.transport:Transport" in said
+    assert "sqlite = bus.sqlite.transport:Transport" in said and "lendbus-kafka = bus.kafka.transport:Transport" in said
