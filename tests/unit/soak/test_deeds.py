@@ -389,22 +389,3 @@ def test_a_place_remembers_what_its_process_was_sent(numbers: list[int], asked: 
 )
 def test_only_a_kill_that_was_armed_and_not_ours_is_the_fault_points(code: int, fault: str, at_fault: bool) -> None:
     assert Ending(1, 5, code, None, fault, False).at_fault is at_fault
-
-
-@pytest.mark.parametrize("numbers", [[STOP], [STOP, CONT], []])
-async def test_whom_the_soak_stopped_and_somebody_ended_was_ended_by_a_waiter_also_when_nobody_looked(
-    numbers: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    class Ended(Process):
-        async def wait(self) -> int:
-            assert all(place.send(number) for number in numbers)
-            place.closing = True
-            return -KILL
-
-    async def start(*_: object) -> Ended:
-        return Ended()
-
-    place = Actor(1, 0, tmp_path, {})
-    monkeypatch.setattr(Actor, "_start", start)
-    await place.live()
-    assert [ending.by_waiter for ending in place.endings] == [numbers == [STOP]]
