@@ -90,7 +90,7 @@ class Server:
         subprocess.run(_as_postgres(initdb), check=True, capture_output=True, cwd="/")
         with (self.folder / "data" / "postgresql.conf").open("a") as conf:
             conf.write("".join(f"{name} = '{value}'\n" for name, value in SETTINGS.items()))
-            conf.write(f"unix_socket_directories = '{self.folder}'\n")
+            conf.write("unix_socket_directories = ''\n")
 
     def start(self) -> None:
         """Start it, on the same port as before, and wait until it answers."""
@@ -109,21 +109,24 @@ class Server:
             done = subprocess.run(
                 _as_postgres([*start, "-w", "-t", f"{START_S:.0f}", "start"]), stdout=said, stderr=said, cwd="/", check=False
             )
-        assert done.returncode == 0, (self.folder / "pg_ctl.log").read_text()[-2000:]
+        assert done.returncode == 0, (self.folder / "data" / "server.log").read_text()[-2000:]
         self.pid = int((self.folder / "data" / "postmaster.pid").read_text().splitlines()[0])
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         """Stop it: SIGINT ends transactions (fast), SIGTERM waits for them, SIGQUIT is a crash that it takes part in."""
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, how)
-        self._wait_until_gone()
+        _wait_until_gone([self.pid])
 
     def kill(self) -> None:
         """kill -9 of the server and every backend: nothing is flushed any more."""
-        for pid in [*_children(self.pid), self.pid]:
+        os.kill(self.pid, signal.SIGSTOP)  # it starts no more of them
+        pids = [self.pid, *_children(self.pid)]
+        for pid in pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        self._wait_until_gone()
+        _wait_until_gone(pids)  # the memory that they share must be free for the next start
+        (self.folder / "data" / "postmaster.pid").unlink()  # a dead process that nobody has asked after still counts as one that runs
 
     def restart(self) -> None:
         """Stop and start, as an administrator does."""
@@ -140,12 +143,6 @@ class Server:
         for pid in [self.pid, *_children(self.pid)]:
             os.kill(pid, signal.SIGCONT)
 
-    def _wait_until_gone(self) -> None:
-        deadline = time.monotonic() + START_S
-        while _lives(self.pid):
-            assert time.monotonic() < deadline, f"PostgreSQL did not stop within {START_S} s"
-            time.sleep(0.02)
-
 
 def _children(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
@@ -156,6 +153,13 @@ def _lives(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
     except FileNotFoundError:
         return False
+
+
+def _wait_until_gone(pids: Sequence[int]) -> None:
+    deadline = time.monotonic() + START_S
+    while any(_lives(pid) for pid in pids):
+        assert time.monotonic() < deadline, f"PostgreSQL did not stop within {START_S} s"
+        time.sleep(0.02)
 
 
 def store_url(address: str, name: str) -> str:
