@@ -19,8 +19,13 @@ from tests.conftest import required
 
 ROOT = Path(__file__).resolve().parent.parent
 READMES = ("README.md", "README.zh-CN.md")
-CI_RUNS = {"make demo": "make demo ONCE=1", "make test": "make test"}  # what is shown → the line of .ci/run that executes it
 LENDBUS = ".venv/bin/lendbus"
+ON_KAFKA = (f"{LENDBUS} kafka up", f"{LENDBUS} demo --bus kafka --once", f"{LENDBUS} kafka down")
+CI_RUNS = {  # what is shown → the line of .ci/run that executes it
+    "make demo": "make demo ONCE=1",
+    "make test": "make test",
+    **{line: line for line in ON_KAFKA},
+}
 INSTALLED = Path(sys.executable).with_name("lendbus")
 SERVES = f"{LENDBUS} up"  # alone in its block; the next block is typed while it serves
 SERVED_AT = "http://127.0.0.1:8080"
