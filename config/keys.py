@@ -66,7 +66,8 @@ def load_or_create(path: Path, *, may_generate: bool) -> Keys:
         if not may_generate:
             raise KeyFileError(
                 f"There is no key file {path}, and none is made where the bus or the stores are shared: "
-                "copy the platform's key file there (mode 0600), or name it with LENDBUS_KEY_FILE."
+                "copy the platform's key file there (mode 0600), or name it with LENDBUS_KEY_FILE; "
+                "a platform that never ran gets its first one from `lendbus keys make`."
             ) from None
     _create(path, generate())
     return load(path)

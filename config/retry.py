@@ -51,3 +51,4 @@ SECOND_PHASE: Final = Schedule(first_ms=500, factor=2, cap_ms=60_000, budget=50)
 HEALING: Final = Schedule(first_ms=1_000, factor=2, cap_ms=300_000, budget=10)  # a suspended actor; then stuck
 ATTEMPTS: Final = Schedule(first_ms=1_000, factor=2, cap_ms=300_000, budget=30)  # a call to the outside world, about two hours
 STORE_AWAY: Final = Schedule(first_ms=50, factor=2, cap_ms=2_000, budget=WITHOUT_END)  # a database or bus that is away
+WORKER_RESTART: Final = Schedule(first_ms=200, factor=2, cap_ms=30_000, budget=WITHOUT_END)  # a worker process that ended

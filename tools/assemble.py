@@ -8,15 +8,14 @@ from agents.runtime.sealing import Keyring
 from agents.runtime.worker import House, Surroundings, Worker
 from agents.users import agent as users
 from bus.log import TopicSpec
-from bus.partitioning import partition_of
 from config import keys
 from config.settings import DAY_MS, Settings
 from stores.engine import sqlite_path
 from stores.migrate import migrate
-from topics import BY_NAME, TOPICS
+from tools.places import partitions
+from topics import TOPICS
 
 SERVICES: tuple[str, ...] = ("accounts", "users")
-MAILBOX: dict[str, str] = {"accounts": accounts.messages.TOPIC, "users": users.messages.TOPIC}
 PRUNE_EVERY_S = 60.0
 WAITING_KEEP_MS = 3_600_000
 SEEN_KEEP_MS = 365 * DAY_MS
@@ -33,8 +32,7 @@ def houses(settings: Settings) -> dict[str, House]:
 
 def specs(settings: Settings) -> Sequence[TopicSpec]:
     """The topics as the bus declares them, kept no longer than the settings say; on the embedded bus each has one partition."""
-    kafka = settings.bus_kind == "kafka"
-    return [TopicSpec(t.name, t.partitions if kafka else 1, min(t.retention_ms, settings.retention_ms)) for t in TOPICS]
+    return [TopicSpec(t.name, partitions(settings, t.name), min(t.retention_ms, settings.retention_ms)) for t in TOPICS]
 
 
 def surroundings(settings: Settings, service: str) -> Surroundings:
@@ -64,10 +62,14 @@ def keyring(settings: Settings) -> Keyring:
 
     Beside stores that were written already none are made: they would recognize nobody in them.
     """
-    written = settings.db_kind == "sqlite" and [s for s in SERVICES if sqlite_path(settings.store_url(s)).exists()]
-    if written and not settings.key_path().exists():
+    if (written := written_stores(settings)) and not settings.key_path().exists():
         raise keys.KeyFileError(
             f"There is no key file {settings.key_path()}, but the stores of {' and '.join(written)} were written with one: put it back. "
             "Without it nobody's mobile number can be read or recognized."
         )
     return Keyring.from_keys(keys.load_or_create(settings.key_path(), may_generate=settings.may_generate_keys))
+
+
+def written_stores(settings: Settings) -> list[str]:
+    """The services whose store is a file that is there already; a database on a server keeps to its key by itself."""
+    return [s for s in SERVICES if settings.db_kind == "sqlite" and sqlite_path(settings.store_url(s)).exists()]

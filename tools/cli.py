@@ -37,6 +37,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "check": ("tools.check", "Whether the stores agree about every registration."),
     "kafka": ("tools.kafka", "A local Kafka broker, without Docker: up, down, status."),
     "doctor": ("tools.doctor", "Whether this machine and folder are fit."),
+    "keys": ("tools.keys", "The key file: make a platform's first one, show which it is."),
     "settings": ("tools.settings_view", "Every setting: value, default, variable, what it is."),
     "bench": ("tools.bench.commands", "Measure, with bars."),
     "soak": ("tools.soak", "Kill and freeze at random; count lost and doubled."),

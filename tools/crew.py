@@ -69,6 +69,11 @@ class Crew:
         self.failed.exception()  # whoever watches says it; asyncio need not add that nobody did
 
     @property
+    def parts(self) -> tuple[Part, ...]:
+        """The parts that run, in the order of their start."""
+        return tuple(part for part, _ in self._running.values())
+
+    @property
     def names(self) -> tuple[str, ...]:
         """The parts that run, in the order of their start."""
         return tuple(self._running)

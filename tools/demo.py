@@ -1,6 +1,7 @@
 """`lendbus demo`: the whole platform in one process, a story played over HTTP, and what came of it.
 
 Every run has a new folder, `data/demo/<when>`, of which the latest few stay; with `--data` (or LENDBUS_DATA) it is that one.
+On Kafka and PostgreSQL it has a namespace and databases of its own, named after the folder, which go with it.
 """
 
 import asyncio
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from tools.demo_story import Scene
 
 DEMO_WAIT_MS: Final = 1_000  # how long a request waits in the demo: the one without its accounts agent should not bore
+SERVERS_WAIT_MS: Final = 3_000  # on Kafka and PostgreSQL, which may be cold
+WORKING_WITHIN_S: Final = 30.0  # the workers have joined their groups by then
 CHECK_WITHIN_S: Final = 10.0
 
 
@@ -35,6 +38,7 @@ class Outcome:
     first_answer_ms: int | None = None
     trace: Any = None
     findings: list[str] = field(default_factory=list)
+    place: tuple[str, ...] = ()  # the options, besides --data, under which other commands find it
 
     @property
     def held(self) -> bool:
@@ -50,12 +54,13 @@ def command(
     """Start everything, play the story over HTTP, show what happened, and serve until Ctrl-C."""
     from tools import processes
     from tools.demo_folder import demo_folder
+    from tools.demo_place import apart
     from tools.platform_lock import platform_lock
 
     settings = _settings(with_port(options.settings, port))
     folder = settings.data if "data" in options.settings.model_fields_set else demo_folder(settings.data)
-    settings = settings.model_copy(update={"data": folder})
     with platform_lock(folder):
+        settings = apart(settings, folder)
         return processes.run(settings, lambda crew: _demo(crew, options, settings, once=once), interrupted=processes.EXIT_INTERRUPTED)
 
 
@@ -64,7 +69,7 @@ def _settings(settings: "Settings") -> "Settings":
     from tools.demo_folder import port_is_free
 
     said = settings.model_fields_set
-    wanted = {"wait_ms": DEMO_WAIT_MS, "log_level": "warning"}
+    wanted = {"wait_ms": DEMO_WAIT_MS if settings.may_generate_keys else SERVERS_WAIT_MS, "log_level": "warning"}
     if "port" not in said and not port_is_free(settings.host, settings.port):
         wanted["port"] = 0
     return settings.model_copy(update={name: value for name, value in wanted.items() if name not in said})
@@ -76,7 +81,8 @@ async def _demo(crew: "Crew", options: Options, settings: "Settings", *, once: b
     from tools.starting import start_platform
 
     say(f"starting bus, accounts, users and gateway in {settings.data}")
-    outcome = Outcome(await start_platform(crew, settings), str(settings.data))
+    outcome = Outcome(await start_platform(crew, settings), str(settings.data), place=_place(settings))
+    await _until_working(crew)
     await _play(crew, settings, outcome)
     outcome.findings = await _disagreements(settings)
     outcome.trace = await _traced(settings, outcome.scenes)
@@ -85,6 +91,21 @@ async def _demo(crew: "Crew", options: Options, settings: "Settings", *, once: b
         return 0 if outcome.held else EXIT_FAILED
     say("serving until Ctrl-C")
     return await serve_until_stopped()
+
+
+async def _until_working(crew: "Crew") -> None:
+    """A group on Kafka is joined in a second or two; the story's first person does not wait for that."""
+    from agents.runtime.worker import Worker
+
+    async with asyncio.timeout(WORKING_WITHIN_S):
+        await asyncio.gather(*(part.working.wait() for part in crew.parts if isinstance(part, Worker)))
+
+
+def _place(settings: "Settings") -> tuple[str, ...]:
+    """A password is left out: whoever may use it says it in LENDBUS_DB or LENDBUS_BUS."""
+    shown = {row.name: row.value for row in settings.rows()}
+    bus = ("--bus", shown["bus"]) if settings.bus_kind == "kafka" else ()
+    return (*bus, *(("--db", shown["db"]) if settings.db_kind == "postgresql" else ()))
 
 
 async def _play(crew: "Crew", settings: "Settings", outcome: Outcome) -> None:

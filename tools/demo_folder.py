@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import Final
 
+from tools.demo_place import remove
 from tools.output import WrongUse
 from tools.platform_lock import NAME, is_free
 
@@ -18,6 +19,7 @@ def demo_folder(data: Path) -> Path:
     base = data / "demo"
     for old in sorted(base.glob(_PATTERN))[:-KEPT]:
         if (old / NAME).exists() and is_free(old):
+            remove(old)
             shutil.rmtree(old, ignore_errors=True)
     name = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
     for number in range(100):

@@ -88,4 +88,5 @@ def _further(outcome: "Outcome") -> list[str]:
 
 def _later(outcome: "Outcome") -> list[str]:
     which = outcome.trace.trace if outcome.trace else "ID"
-    return [f"lendbus trace {which} --data '{outcome.folder}'", f"lendbus tail --data '{outcome.folder}'"]
+    place = " ".join((f"--data '{outcome.folder}'", *(f"'{word}'" if ":" in word else word for word in outcome.place)))
+    return [f"lendbus trace {which} {place}", f"lendbus tail {place}"]

@@ -6,9 +6,9 @@ from tools.options import Options
 from tools.output import Column, Failed, WrongUse, instant
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
-    from bus.log import GroupRow
+    from bus.log import Bus, GroupMember, GroupRow, TopicSpec
     from config.settings import Settings
     from tools.health import Line
 
@@ -29,9 +29,11 @@ async def examined(settings: "Settings") -> "list[Line]":
     from tools.reading import bus_path, services, store_path
 
     lines = [*health.python(), *health.libraries(), *health.folder(settings), *health.key_file(settings)]
-    lines += health.sizes(bus_path(settings), "bus file")
+    if settings.bus_kind == "sqlite":
+        lines += health.sizes(bus_path(settings), "bus file")
     for service in services():
-        lines += health.sizes(store_path(settings, service), f"store {service}")
+        if settings.db_kind == "sqlite":
+            lines += health.sizes(store_path(settings, service), f"store {service}")
         lines += [line async for line in _schema(settings, service)]
     last_ms, groups = await _bus(settings)
     return [*lines, *groups, *health.port(settings), *health.clock(last_ms)]
@@ -44,11 +46,12 @@ async def _schema(settings: "Settings", service: str) -> "AsyncIterator[Line]":
 
     subject = f"schema {service}"
     try:
-        if not exists(store_path(settings, service)):
+        if settings.db_kind == "sqlite" and not exists(store_path(settings, service)):
             return
         found, wanted = await ask(settings, service, revisions), heads(service)
     except WrongUse as exc:
-        yield Line("fail", subject, "cannot be read", str(exc))
+        made = "nothing here yet" not in str(exc)
+        yield Line("fail" if made else "ok", subject, "cannot be read" if made else "not made yet", str(exc) if made else "")
         return
     if found == wanted:
         yield Line("ok", subject, ", ".join(found))
@@ -61,19 +64,27 @@ async def _schema(settings: "Settings", service: str) -> "AsyncIterator[Line]":
 async def _bus(settings: "Settings") -> "tuple[int | None, list[Line]]":
     """When the last record was appended, and who owns each group."""
     from tools.health import Line
-    from tools.reading import bus_path, exists, reading_bus
+    from tools.reading import bus_is_there, reading_bus
 
     try:
-        if not exists(bus_path(settings)):
+        if not bus_is_there(settings):
             return None, []
         async with reading_bus(settings) as bus:
-            lasts = []
-            for spec in await bus.topics():
-                for partition, (start, end) in (await bus.ends(spec.name)).items():
-                    lasts += [r.appended_ms for r in (await bus.read(spec.name, partition, end - 1, 1) if end > start else [])]
-            return max(lasts, default=None), [owner(row) for row in await bus.groups()]
+            specs = await bus.topics()
+            lines = [owner(row) for row in await bus.groups()]
+            if settings.bus_kind == "kafka":
+                lines.insert(0, Line("ok", "bus", f"Kafka answers, cluster {await bus.incarnation()}, {len(specs)} topics of ours"))
+            return await _last_append_ms(bus, specs), lines
     except WrongUse as exc:
         return None, [Line("fail", "bus", "cannot be read", str(exc))]
+
+
+async def _last_append_ms(bus: "Bus", specs: "Sequence[TopicSpec]") -> int | None:
+    lasts = []
+    for spec in specs:
+        for partition, (start, end) in (await bus.ends(spec.name)).items():
+            lasts += [r.appended_ms for r in (await bus.read(spec.name, partition, end - 1, 1) if end > start else [])]
+    return max(lasts, default=None)
 
 
 def owner(row: "GroupRow") -> "Line":
@@ -82,9 +93,16 @@ def owner(row: "GroupRow") -> "Line":
 
     subject = f"group {row.group}"
     waiting = f", standby {', '.join(map(str, row.standby))}" if row.standby else ""
+    if row.members:
+        shares = "; ".join(f"{m.client} on {m.host}: {_numbers(m)}" for m in row.members)
+        return Line("ok", subject, f"{len(row.members)} members, generation {row.epoch}: {shares}")
     if row.pid is None:
         return Line("ok", subject, f"nobody's, epoch {row.epoch}{waiting}")
     found = f"pid {row.pid} on {row.host} since {instant(row.since_ms)}, epoch {row.epoch}{waiting}"
     if row.alive:
         return Line("ok", subject, found)
     return Line("warn", subject, f"{found}: dead or silent", "a waiting worker takes it over; else start one: lendbus up")
+
+
+def _numbers(member: "GroupMember") -> str:
+    return "partitions " + ", ".join(str(number) for _, number in sorted(member.partitions)) if member.partitions else "no partition"

@@ -19,13 +19,12 @@ def command(options: Options, port: PORT = None) -> int:
 
 
 async def _serve(crew: "Crew", options: Options, settings: "Settings") -> int:
-    from tools.file_guard import FileGuard
     from tools.processes import serve_until_stopped
-    from tools.starting import files, opened_gateway
+    from tools.starting import guard_files, opened_gateway
     from tools.up import where
 
     gateway = await opened_gateway(settings)
     crew.start(gateway)
-    crew.start(FileGuard(files(settings, ())))
+    guard_files(crew, settings, ())
     options.out.block(where(settings, gateway.url))
     return await serve_until_stopped()

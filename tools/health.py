@@ -104,7 +104,9 @@ def key_file(settings: "Settings") -> Iterator[Line]:
         keys.load(path)
     except FileNotFoundError:
         stores = [p for p in settings.data.expanduser().glob("*.db") if p.name != "bus.db"]
-        if stores:
+        if not settings.may_generate_keys:
+            yield Line("fail", "key file", f"{path}: missing", "copy the platform's there, or make its first one: lendbus keys make")
+        elif stores:
             yield Line(
                 "fail", "key file", f"{path}: missing, and {stores[0].name} is here", "put the platform's key file back from its backup"
             )

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-UNSAFE_LOCAL = Annotated[bool, typer.Option("--unsafe-local", help="Yes, write to the store of this machine, past the operators' API.")]
+UNSAFE_LOCAL = Annotated[bool, typer.Option("--unsafe-local", help="Yes, write to the store directly, past the operators' API.")]
 
 
 def must_be_said(unsafe_local: bool, command: str) -> None:
@@ -43,18 +43,24 @@ async def write(options: "Options", service: str, work: "Callable[[Tx], T]") -> 
     """One transaction `operator.commit` on a service's store. Raises Failed when it cannot be written or there is nothing to do."""
     from agents.runtime.deadletters import NoSuchDeadLetter
     from agents.runtime.operator import NothingToDo
-    from stores.engine import RowRejected, Store, StoreAway
+    from stores.engine import OutcomeUnknown, RowRejected, Store, StoreAway, StoreRefused, WrongSchema
     from tools.reading import must_exist, store_path
 
-    path = store_path(options.settings, service)
-    must_exist(path)
+    settings = options.settings
+    where = f"the store of {service}"
+    if settings.db_kind == "sqlite":
+        path = store_path(settings, service)
+        must_exist(path)
+        where = f"the store {path}"
     try:
-        store = await Store.open(service, options.settings.store_url(service))
+        store = await Store.open(service, settings.store_url(service))
         try:
             return await store.transaction("operator.commit", work)
         finally:
             await store.close()
-    except (NoSuchDeadLetter, NothingToDo, RowRejected) as exc:
+    except (NoSuchDeadLetter, NothingToDo, RowRejected, StoreRefused, WrongSchema) as exc:
         raise Failed(str(exc)) from exc
+    except OutcomeUnknown as exc:
+        raise Failed(f"{where} was lost while it was written ({exc}): look whether it was done before you do it again") from exc
     except (StoreAway, sqlite3.OperationalError) as exc:
-        raise Failed(f"the store {path} cannot be written ({exc}): run this as the user who runs the workers, and try again") from exc
+        raise Failed(f"{where} cannot be written ({exc}): run this as the user who runs the workers, and try again") from exc

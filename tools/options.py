@@ -32,17 +32,14 @@ class Options:
 
     @cached_property
     def settings(self) -> "Settings":
-        """The settings, these options over environment and `.env`. Raises WrongUse for what is wrong or not there yet."""
+        """The settings, these options over environment and `.env`. Raises WrongUse for what is wrong."""
         from config.settings import SettingsError, load
 
         try:
             settings = load(**self._given)
+            _must_be_readable(settings)
         except SettingsError as exc:
             raise WrongUse(str(exc)) from None
-        if settings.bus_kind != "sqlite":
-            raise WrongUse("Kafka comes with a later issue: until then use --bus sqlite, or sqlite:///PATH")
-        if settings.db_kind != "sqlite":
-            raise WrongUse("PostgreSQL comes with a later issue: until then use --db sqlite, or sqlite:///FOLDER")
         return settings
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
@@ -50,6 +47,27 @@ class Options:
         import asyncio
 
         return asyncio.run(work)
+
+
+def _must_be_readable(settings: "Settings") -> None:
+    """Raise WrongUse for a URL that says what its kind does not know; nothing is connected."""
+    if settings.bus_kind == "kafka":
+        from bus.errors import BusError
+        from bus.kafka.address import parse
+
+        try:
+            parse(settings.bus_url())
+        except BusError as exc:
+            raise WrongUse(f"LENDBUS_BUS: {exc}") from None
+    if settings.db_kind == "postgresql":
+        from sqlalchemy.exc import ArgumentError
+
+        from stores.postgresql_url import parsed
+
+        try:
+            parsed(settings.store_url("users"))
+        except (ArgumentError, ValueError) as exc:
+            raise WrongUse(f"LENDBUS_DB: {exc}") from None
 
 
 BUS = Annotated[str | None, typer.Option("--bus", metavar="sqlite|kafka|URL", help="The message bus.", rich_help_panel=PANEL)]

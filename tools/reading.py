@@ -1,7 +1,8 @@
 """How inspectors read: bus and stores opened so that nothing is made, owned or changed, living or stopped (CASES B32).
 
-While a store is in use it is read with its `-shm` read-only; at rest everything is in the file itself, it is read as
-immutable, and the answer counts only if it is still at rest after it.
+While a SQLite store is in use it is read with its `-shm` read-only; at rest everything is in the file itself, it is read as
+immutable, and the answer counts only if it is still at rest after it. A PostgreSQL store is read in a session that may not
+write; Kafka is asked without joining a group.
 """
 
 import asyncio
@@ -16,7 +17,7 @@ from sqlalchemy.exc import DatabaseError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from bus.connect import connect, sqlite_path
-from bus.errors import BusError
+from bus.errors import BusAway, BusError
 from stores import engine as stores
 from stores.sqlite import is_at_rest
 from tools.output import WrongUse
@@ -72,14 +73,23 @@ def must_exist(path: Path) -> None:
         )
 
 
+def bus_is_there(settings: "Settings") -> bool:
+    """Whether there is a bus to ask; of a broker only asking tells. Raises WrongUse when this user may not even look."""
+    return settings.bus_kind == "kafka" or exists(bus_path(settings))
+
+
 @asynccontextmanager
 async def reading_bus(settings: "Settings") -> "AsyncIterator[Bus]":
     """The bus, to be read only. Raises WrongUse when it is not there or cannot be read."""
-    must_exist(bus_path(settings))
+    if settings.bus_kind == "sqlite":
+        must_exist(bus_path(settings))
     bus = connect(settings.bus_url(), readonly=True)
     try:
         await bus.open()
         yield bus
+    except BusAway as exc:
+        start = "; `lendbus kafka up` starts one on this machine, --bus names another" if settings.bus_kind == "kafka" else ""
+        raise WrongUse(f"{exc}{start}") from exc
     except BusError as exc:
         raise WrongUse(str(exc)) from exc
     finally:
@@ -88,7 +98,14 @@ async def reading_bus(settings: "Settings") -> "AsyncIterator[Bus]":
 
 async def ask(settings: "Settings", service: str, question: Callable[[AsyncConnection], Awaitable[T]]) -> T:
     """The answer of a question to a service's store, which may be asked more than once. Raises WrongUse with the remedy."""
-    path = store_path(settings, service)
+    if settings.db_kind == "postgresql":
+        from tools.reading_postgresql import asked
+
+        return await asked(settings.store_url(service), service, question)
+    return await _ask_file(store_path(settings, service), question)
+
+
+async def _ask_file(path: Path, question: Callable[[AsyncConnection], Awaitable[T]]) -> T:
     must_exist(path)
     for left in reversed(range(TRIES)):
         at_rest = is_at_rest(path)

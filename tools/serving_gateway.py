@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+from agents.runtime.sealing import Keyring
 from agents.runtime.worker import utc_now_ms
 from bus.connect import connect
 from config.settings import Settings
@@ -18,8 +19,9 @@ class ServingGateway:
 
     name = "gateway"
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, keyring: Keyring) -> None:
         self._settings = settings
+        self._keyring = keyring
         self._stop = asyncio.Event()
         self._bus = connect(settings.bus_url())
         self._users = UsersReader(settings.store_url("users"))
@@ -32,8 +34,8 @@ class ServingGateway:
         return self._server.url
 
     async def open(self) -> None:
-        """Listen. Raises OSError for an address that cannot be had, BusError, KeyFileError, OtherKeys."""
-        keyring = await asyncio.to_thread(assemble.keyring, self._settings)
+        """Listen. Raises OSError for an address that cannot be had, BusError, OtherKeys; StoreAway, StoreRefused."""
+        keyring = self._keyring
         await asyncio.to_thread(check_look_up_key, "users", self._settings.store_url("users"), keyring.fingerprint())
         await self._bus.open()
         await self._bus.declare(assemble.specs(self._settings))

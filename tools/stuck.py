@@ -52,12 +52,14 @@ def redrive(
 
     async def acted() -> str:
         from agents.runtime import operator
+        from tools.places import home_of
         from topics import RetrySecondPhase
 
         row = await _one(options, which)
         if row["kind"] == "registration":
             message = RetrySecondPhase(id=which)
-            work = partial(operator.tell, act=act, actor=which, message=message, partition=0, message_id=str(uuid.uuid4()))
+            home = home_of(options.settings, row["service"], which)
+            work = partial(operator.tell, act=act, actor=which, message=message, partition=home, message_id=str(uuid.uuid4()))
             await operate.write(options, row["service"], work)
         elif row["kind"] == "attempt":
             await operate.write(options, row["service"], partial(operator.ask_again, act=act, number=which))

@@ -18,7 +18,7 @@ from stores import inspection
 from stores.accounts import account_by_id
 from stores.users import registration_by_id
 from tools.output import WrongUse, instant
-from tools.reading import MAILBOXES, ask, bus_path, exists, reading_bus, services
+from tools.reading import MAILBOXES, ask, bus_is_there, reading_bus, services
 from tools.record_view import header, type_of
 from topics import BY_NAME
 
@@ -74,7 +74,7 @@ async def story(settings: "Settings", which: str) -> Story:
         raise WrongUse(f"{which!r} is no id: ids are up to 200 printable ASCII characters without blanks")
     told = Story(which, await _trace(settings, which))
     actors: dict[str, set[str]] = defaultdict(set)
-    if exists(bus_path(settings)):
+    if bus_is_there(settings):
         async with reading_bus(settings) as bus:
             for service in services():
                 told.steps += [step async for step in _handled(settings, bus, service, told.trace, actors[service])]

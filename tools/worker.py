@@ -30,10 +30,11 @@ def command(
 
 
 async def _work(crew: "Crew", settings: "Settings", services: list[str]) -> int:
-    from tools.file_guard import FileGuard
     from tools.processes import serve_until_stopped
-    from tools.starting import files, start_workers
+    from tools.starting import guard_files, start_workers
+    from tools.supervisor import end_with_supervisor
 
+    end_with_supervisor()
     await start_workers(crew, settings, services)
-    crew.start(FileGuard(files(settings, services)))
+    guard_files(crew, settings, services)
     return await serve_until_stopped()

@@ -26,9 +26,12 @@ from agents.runtime.start import Start, where_to_start
 from bus.errors import BusAway, LostLease
 from bus.log import Bus
 from bus.record import Fence
-from stores.engine import Store
+from stores.engine import OutcomeUnknown, Store
 
 log = structlog.get_logger("lendbus.mailbox")
+
+# What ends one partition and nothing else, where the group can give it to somebody (also to us) anew.
+LOST = (LostEpoch, LostLease, OutcomeUnknown)
 
 
 def raw(app: faust.App, topic: str) -> Any:
@@ -101,7 +104,7 @@ class Mailbox:
             async with asyncio.timeout(within_s):
                 await self.idle()
                 await asyncio.gather(*(partition.relay.drain(within_s) for partition in self.owned()))
-        except (LostLease, LostEpoch) as exc:
+        except LOST as exc:
             log.info("stopping; what is left is the next owner's", service=self.service.name, why=str(exc))
         except TimeoutError:
             log.warning("stopping with work left; the next owner finishes it", service=self.service.name)
@@ -136,7 +139,7 @@ class Mailbox:
         """Where to read on; None when somebody else has taken the partition meanwhile."""
         try:
             partition, start = await self._take_over(tp, fence)
-        except (LostEpoch, LostLease) as exc:
+        except LOST as exc:
             if self.rejoin is None:
                 raise
             self._lost(tp, exc)
@@ -169,7 +172,7 @@ class Mailbox:
         if task.cancelled() or self._lanes.get(tp) is not lane:
             return
         exc = task.exception() or RuntimeError(f"{task.get_name()} ended by itself")
-        if self.rejoin is None or not isinstance(exc, LostEpoch | LostLease):
+        if self.rejoin is None or not isinstance(exc, LOST):
             self.fail(exc)
             return
         dropping = asyncio.create_task(_cancelled(self._let_go({tp})), name=f"dropping {tp.topic}/{tp.partition}")
@@ -179,9 +182,9 @@ class Mailbox:
         self._lost(tp, exc)
 
     def _lost(self, tp: TP, exc: BaseException) -> None:
-        """This one partition is somebody else's, and the group can give us others: it is asked, unless a new assignment is on its way."""
-        log.warning("partition lost to somebody else", service=self.service.name, partition=tp.partition, why=str(exc))
-        if self.rejoin is not None and isinstance(exc, LostEpoch):
+        """This one partition is not ours any more: the group is asked for it anew, unless a new assignment is on its way."""
+        log.warning("partition lost; the others go on", service=self.service.name, partition=tp.partition, why=str(exc))
+        if self.rejoin is not None and not isinstance(exc, LostLease):
             self.rejoin()
 
     async def _end(self, tps: Iterable[TP]) -> None:

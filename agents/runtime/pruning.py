@@ -18,7 +18,7 @@ from agents.runtime.partition import Partition
 from bus.errors import BusAway
 from bus.log import Bus
 from config.limits import PRUNE_STEP_ROWS
-from stores.engine import Tx
+from stores.engine import OutcomeUnknown, Tx
 from stores.runtime import alias, attempt, barrier, dead_letter, inbox, outbox, seen, waiting
 from stores.statement import Statement, first, in_list, insert_new_row
 
@@ -134,5 +134,5 @@ async def _prune(partition: Partition, keep: Keep) -> None:
     try:
         while (await partition.transaction("prune.commit", prune, keep)).rows == PRUNE_STEP_ROWS:
             continue  # each step is a transaction of its own, the loop's come in between
-    except LostEpoch as exc:  # its scanner finds the same within a second, and reports it
-        log.info("somebody else prunes from now on", why=str(exc))
+    except (LostEpoch, OutcomeUnknown) as exc:  # its scanner finds the same within a second, and reports it
+        log.info("pruned at the next turn, by whoever owns the partition then", why=str(exc))

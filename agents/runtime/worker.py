@@ -26,7 +26,7 @@ from bus.errors import BusAway, LogMadeAnew, LostLease
 from bus.log import Bus, TopicSpec
 from config.limits import BATCH_MESSAGES_MAX, START_S_MAX, STOP_S_MAX
 from config.retry import STORE_AWAY
-from stores.engine import Store, StoreAway
+from stores.engine import OutcomeUnknown, Store, StoreAway
 
 log = structlog.get_logger("lendbus.worker")
 
@@ -69,6 +69,7 @@ class Worker:
         self._app: faust.App | None = None
         self._pruner: asyncio.Task[None] | None = None
         self._left_running = False
+        self.working = asyncio.Event()  # the present App has had partitions of the service
 
     async def run(self) -> None:
         """Work (or stand by) until `request_stop`; raises what ended the service otherwise."""
@@ -81,11 +82,11 @@ class Worker:
             except (LostLease, LostEpoch) as exc:
                 log.warning("somebody else owns the service now; waiting as standby", service=self.name, why=str(exc))
                 failures = 0
-            except LogMadeAnew as exc:
-                log.error("the log was made anew; taking over anew", service=self.name, why=str(exc))
+            except (LogMadeAnew, OutcomeUnknown) as exc:
+                log.error("taking over anew", service=self.name, why=str(exc))
                 failures = 0
             except (BusAway, StoreAway) as exc:
-                failures = 0 if self._has_owned() else failures
+                failures = 0 if self.working.is_set() else failures
                 self._tell_away(exc, failures)
                 failures += 1
             finally:
@@ -113,6 +114,7 @@ class Worker:
         mailbox = self.mailbox = Mailbox(service, store, bus, Terms(around.keep.inbox_ms, around.batch_max, around.clock))
         opened.push_async_callback(mailbox.close)
         app = self._app = make_app(service.name, around.bus_url, mailbox)
+        mailbox.assigned_once = self.working
         mailbox.rejoin = getattr(app, "rejoin", None)  # the embedded bus gives a group to one member: there is nothing to share anew
         self._house.listen(app, mailbox)
         opened.push_async_callback(self._stop_app, app)
@@ -137,9 +139,6 @@ class Worker:
         finally:
             await _cancelled(starting, stopping)
 
-    def _has_owned(self) -> bool:
-        return self.mailbox is not None and self.mailbox.assigned_once.is_set()
-
     def _tell_away(self, exc: BaseException, failures: int) -> None:
         """Said once, not at each try."""
         if not failures:
@@ -156,8 +155,7 @@ class Worker:
 
     async def wait_until_owner(self, within_s: float) -> None:
         """Return when this process owns the service. Raises TimeoutError."""
-        assert self.mailbox is not None, "start() first"
-        await asyncio.wait_for(self.mailbox.assigned_once.wait(), within_s)
+        await asyncio.wait_for(self.working.wait(), within_s)
 
     async def stop(self) -> None:
         """Finish the run in work, let the outbox leave, give the group back, close everything; bounded by STOP_S_MAX.
@@ -167,6 +165,7 @@ class Worker:
         opened, self._open = self._open, AsyncExitStack()
         await opened.aclose()
         self.mailbox = self._app = self._pruner = None
+        self.working.clear()
 
     async def _stop_app(self, app: faust.App) -> None:
         try:

@@ -17,7 +17,7 @@ from typing import Any
 import aiohttp
 
 from agents.runtime.envelope import MESSAGE_ID, TYPE
-from bus.connect import connect
+from bus.connect import connect, sqlite_path
 from bus.log import GroupRow
 from config.settings import Settings, load
 from tools.check import pictured
@@ -86,6 +86,8 @@ class World:
 
     tmp: Path
     bytecode: dict[str, str]
+    bus: str | None = None  # not said: files in the data folder
+    db: str | None = None
     running: list[Running] = field(default_factory=list)
 
     @property
@@ -96,7 +98,7 @@ class World:
     @property
     def settings(self) -> Settings:
         """What the platform is told."""
-        return load(data=self.data)
+        return load(data=self.data, bus=self.bus, db=self.db)
 
     async def start(self, *arguments: str, cwd: Path | None = None, data: str | None = None, **environment: str) -> Running:
         """Start `lendbus ARGUMENTS --data …`."""
@@ -106,10 +108,15 @@ class World:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-c", COMMAND, *arguments, "--data", data or str(self.data),
                 cwd=cwd or self.tmp, stdout=asyncio.subprocess.PIPE, stderr=stderr,
-                env={**inherited, **QUICK, **self.bytecode, "PYTHONPATH": str(ROOT), **environment},
+                env={**inherited, **QUICK, **self.bytecode, **self._place, "PYTHONPATH": str(ROOT), **environment},
             )  # fmt: skip
         self.running.append(Running(process, errors))
         return self.running[-1]
+
+    @property
+    def _place(self) -> dict[str, str]:
+        said = {"LENDBUS_BUS": self.bus, "LENDBUS_DB": self.db}
+        return {name: value for name, value in said.items() if value is not None}
 
     async def end_all(self) -> None:
         """End what is left; what everybody has said is shown with a test that fails."""
@@ -127,13 +134,24 @@ class World:
         return row if row is not None and row.alive else None
 
     async def groups(self) -> list[GroupRow]:
-        """Every group of the bus."""
+        """Every group of the bus; none while there is no bus yet."""
+        if self.bus is None and not sqlite_path(self.settings.bus_url()).exists():
+            return []
         bus = connect(self.settings.bus_url(), readonly=True)
         await bus.open()
         try:
             return await bus.groups()
         finally:
             await bus.close()
+
+    async def owned_by_one_of(self, pids: list[int], *services: str) -> None:
+        """Wait until these services belong to some of these processes."""
+
+        async def owned() -> bool:
+            owners = [await self.owner(service) for service in services]
+            return all(row is not None and row.pid in pids for row in owners)
+
+        await until(owned, f"{services} owned by one of {pids}")
 
     async def owned_by(self, process: Running, *services: str) -> None:
         """Wait until the process has these services."""
@@ -150,12 +168,11 @@ class World:
         await bus.open()
         try:
             seen: set[tuple[str, bytes | None]] = set()
-            at, end = (await bus.ends("users.events"))[0]
-            while at < end:
-                run = await bus.read("users.events", 0, at)
-                headers = [(record.key, dict(record.headers)) for record in run]
-                seen |= {((key or b"").decode(), said[MESSAGE_ID]) for key, said in headers if said[TYPE] == b"users.MemberRegistered"}
-                at = run[-1].offset + 1
+            for partition, (at, end) in (await bus.ends("users.events")).items():
+                while at < end and (run := await bus.read("users.events", partition, at)):
+                    headers = [(record.key, dict(record.headers)) for record in run]
+                    seen |= {((key or b"").decode(), said[MESSAGE_ID]) for key, said in headers if said[TYPE] == b"users.MemberRegistered"}
+                    at = run[-1].offset + 1
             return Counter(key for key, _ in seen)
         finally:
             await bus.close()

@@ -16,7 +16,7 @@ from agents.runtime.partition import Terms
 from bus.errors import BusAway, LostLease
 from bus.record import Fence, Record
 from config import faults
-from stores.engine import StoreAway
+from stores.engine import OutcomeUnknown, StoreAway
 from stores.runtime import outbox, owner, position
 from tests.integration.stores.world import DAY_MS, HORIZON_MS, TOPIC, Do, FakeBus, World, ids, until
 
@@ -172,6 +172,21 @@ async def test_an_assignment_that_is_over_ends_its_partition_without_asking_for_
     await post.mailbox.handle(post.event(0, post.world.record("a0", Do(what="say", number=1))))
     await until(lambda: post.owned() == [1])
     assert post.rejoined == 0 and not post.mailbox.failed.done()
+
+
+async def test_a_commit_that_nobody_knows_of_gives_up_its_partition_which_is_asked_for_anew(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await post.assign(0, 1)
+
+    async def prepared(*_: Any) -> Any:
+        raise OutcomeUnknown("the connection was lost during COMMIT")
+
+    monkeypatch.setattr(post.world.store, "prepared", prepared)
+    event = post.event(1)
+    await post.mailbox.handle(event)
+    await until(lambda: post.owned() == [0])
+    assert (event.acked, post.rejoined, post.mailbox.failed.done()) == (False, 1, False)
 
 
 async def test_a_bug_in_one_partition_ends_the_worker(post: Post) -> None:

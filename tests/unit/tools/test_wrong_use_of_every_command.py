@@ -121,10 +121,9 @@ GUARDED = [["dlq", "redrive"], ["dlq", "skip"], ["stuck", "redrive"], ["stuck", 
 @pytest.mark.parametrize(
     ("option", "value", "says"),
     [
-        ("--bus", "kafka", "Kafka comes with a later issue"),
-        ("--bus", "kafka://127.0.0.1:9092", "Kafka comes with a later issue"),
-        ("--db", "postgresql", "PostgreSQL comes with a later issue"),
-        ("--db", "postgresql://u:secret@h/d", "PostgreSQL comes with a later issue"),
+        ("--bus", "kafka://u:secret@h:9092/a?security=no", "is not one of plaintext"),
+        ("--bus", "kafka://u:secret@h:9092/a?nope=1", "expected kafka://host:port"),
+        ("--db", "postgresql://u:secret@h", "names no database"),
         ("--bus", "sqlite:", "say sqlite, kafka, sqlite:///PATH"),
         ("--db", "mysql://h/d", "say sqlite, postgresql, sqlite:///FOLDER"),
     ],
