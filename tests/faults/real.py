@@ -1,5 +1,6 @@
 """Worlds on a real Kafka and a real PostgreSQL: two workers that share a stage's partitions, servers that may be hurt."""
 
+import asyncio
 import signal
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -19,6 +20,7 @@ from tools.soak.troupe import Actor
 PARTITIONS = 8
 SESSIONS_S = 6.0  # three sessions of a worker
 RATE = 200
+STEP_S = 0.25
 
 
 @asynccontextmanager
@@ -30,6 +32,25 @@ async def a_real_world(folder: Path, bytecode: Path, kafka: str, postgresql: str
             yield world
     finally:
         await place.remove()
+
+
+@asynccontextmanager
+async def under_load(world: World) -> AsyncIterator[None]:
+    """Messages come for as long as the block lasts, and some have arrived when it begins."""
+    going = True
+
+    async def load() -> None:
+        while going:
+            await world.producer.run(STEP_S)
+
+    before = world.far.applied
+    loading = asyncio.create_task(load())
+    try:
+        await world.arrived(before + RATE // 4)
+        yield
+    finally:
+        going = False
+        await loading
 
 
 async def both(world: World) -> list[Actor]:

@@ -16,7 +16,7 @@ from agents.runtime import deadletters
 from bus.record import Outgoing
 from config.settings import variable
 from stores.engine import Store
-from tests.faults.real import SESSIONS_S, a_real_world, both, numbered, passes, shared
+from tests.faults.real import SESSIONS_S, a_real_world, both, numbered, passes, shared, under_load
 from tests.faults.support import World, bytecode, until
 from tests.kafka_server import Broker, needed
 from tests.postgresql_server import free_port
@@ -33,7 +33,8 @@ AWAY_S = 15.0  # CASES D39 in seconds instead of minutes: several sessions, and 
 STEP_S = 0.5
 PORT: Final = variable("metrics_port")
 OLDEST: Final = "lendbus_outbox_oldest_seconds{"
-NEW_LETTERS: Final = "SELECT id, key FROM dead_letter WHERE state = 'new'"
+SPOILT: Final = b'"to be mended"'
+NEW_LETTERS: Final = "SELECT id, key, value FROM dead_letter WHERE state = 'new'"
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -93,11 +94,8 @@ async def test_a_broker_that_goes_away_under_load_and_comes_back_costs_nothing_a
     world: World, broker: Broker, hurt: Callable[[Broker], Awaitable[None]]
 ) -> None:
     before = [len(actor.endings) for actor in world.troupe.actors]
-    loading = asyncio.create_task(world.producer.run(1.5))
-    await world.arrived(world.far.applied + 50)
-    await hurt(broker)
-    await loading
-    await world.producer.run(0.5)
+    async with under_load(world):
+        await hurt(broker)
     await world.ends_well(within_s=BACK_S_MAX)
     await shared(world)
     assert [len(actor.endings) for actor in world.troupe.actors] == before, "nobody had to be started again"
@@ -108,19 +106,17 @@ async def test_a_worker_that_is_stopped_while_the_broker_is_away_ends_in_time_an
 ) -> None:
     one, _ = await shared(world)
     endings = len(one.endings)
-    loading = asyncio.create_task(world.producer.run(1.0))
-    await world.arrived(world.far.applied + 50)
-    await broker.kill()
-    asked_s = time.monotonic()
-    one.send(signal.SIGTERM)
-    ending = await world.ending(one, endings)
-    print(f"SIGTERM while Kafka is away: ended after {time.monotonic() - asked_s:.3f} s")
-    assert ending.code == 0
-    await until(lambda: one.pid, "its successor has been started while the broker is away")
-    await passes(STEP_S)
-    await broker.start()
-    await loading
-    await shared(world)
+    async with under_load(world):
+        await broker.kill()
+        asked_s = time.monotonic()
+        one.send(signal.SIGTERM)
+        ending = await world.ending(one, endings)
+        print(f"SIGTERM while Kafka is away: ended after {time.monotonic() - asked_s:.3f} s")
+        assert ending.code == 0
+        await until(lambda: one.pid, "its successor has been started while the broker is away")
+        await passes(STEP_S)
+        await broker.start()
+        await shared(world)
     await world.ends_well(within_s=BACK_S_MAX)
     assert len(one.endings) == endings + 1, "the start waits for the broker and does not fail"
 
@@ -129,14 +125,19 @@ async def put_aside(world: World, actors: list[str]) -> list[tuple[str, Outgoing
     """A dead letter of each of these actors, and the record that it is mended to."""
     good = [row for actor in actors for row in numbered(world, actor, 1)]
     world.producer.poison["bad_schema"] += len(good)
-    await world.bus.append([row._replace(value=b"null") for row in good])
+    await world.bus.append([row._replace(value=SPOILT) for row in good])
     await until(lambda: _has_letters(world, len(good)), f"{len(good)} dead letters")
-    letters = {key: letter for letter, key in await told(world.books, NAMES[1], NEW_LETTERS)}
-    return [(letters[row.key], row) for row in good]
+    letters = await spoilt(world)
+    return [(letters[row.key or b""], row) for row in good]
 
 
 async def _has_letters(world: World, count: int) -> bool:
-    return len(await told(world.books, NAMES[1], NEW_LETTERS)) == count
+    return len(await spoilt(world)) == count
+
+
+async def spoilt(world: World) -> dict[bytes, str]:
+    """The dead letters that can be mended, by actor."""
+    return {key: letter for letter, key, value in await told(world.books, NAMES[1], NEW_LETTERS) if value == SPOILT}
 
 
 async def oldest_s(actors: Sequence[Actor]) -> float:
@@ -156,9 +157,20 @@ async def test_rows_that_cannot_leave_while_the_broker_is_away_leave_oldest_firs
     """CASES D39: an operator redrives dead letters while the bus is away; more than the rows that were under way wait."""
     actors, before = await shared(world), [len(actor.endings) for actor in world.troupe.actors]
     letters = await put_aside(world, world.producer.actors[:20])
-    loading = asyncio.create_task(world.producer.run(1.0))
-    await world.arrived(world.far.applied + 50)
-    await broker.kill()
+    async with under_load(world):
+        await broker.kill()
+        await redriven(world, letters)
+        await passes(AWAY_S)
+        assert await left(world.books, "outbox") >= len(letters)
+        assert await oldest_s(actors) > AWAY_S / 2
+        await broker.start()
+    await world.ends_well(within_s=BACK_S_MAX)
+    await until(lambda: _is_young(actors), "nothing is old any more")
+    assert [len(actor.endings) for actor in world.troupe.actors] == before, "without a restart"
+
+
+async def redriven(world: World, letters: Sequence[tuple[str, Outgoing]]) -> None:
+    """What an operator's redrive does to the store."""
     store = await Store.open(NAMES[1], world.place.store_url(NAMES[1]))
     for letter, row in letters:
         await store.transaction(
@@ -168,15 +180,6 @@ async def test_rows_that_cannot_leave_while_the_broker_is_away_leave_oldest_firs
             row.value,
         )
     await store.close()
-    await passes(AWAY_S)
-    assert await left(world.books, "outbox") >= len(letters)
-    assert await oldest_s(actors) > AWAY_S / 2
-    await broker.start()
-    await loading
-    await world.producer.run(0.5)
-    await world.ends_well(within_s=BACK_S_MAX)
-    await until(lambda: _is_young(actors), "nothing is old any more")
-    assert [len(actor.endings) for actor in world.troupe.actors] == before, "without a restart"
 
 
 async def _is_young(actors: Sequence[Actor]) -> bool:

@@ -1,6 +1,5 @@
 """Two workers share a stage's partitions on a real Kafka and PostgreSQL: frozen, killed, there and back; counted at the far end."""
 
-import asyncio
 import signal
 import sys
 import time
@@ -10,7 +9,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from tests.faults.real import SESSIONS_S, a_real_world, away, back, both, has_all, shared
+from tests.faults.real import SESSIONS_S, a_real_world, away, back, both, has_all, passes, shared, under_load
 from tests.faults.support import World, bytecode, until
 from tools.soak.troupe import Actor
 
@@ -48,15 +47,13 @@ async def next_meets(world: World, actor: Actor, fault: str) -> int:
 async def test_a_worker_frozen_for_three_sessions_under_load_wakes_up_and_changes_nothing(world: World) -> None:
     """CASES B9."""
     frozen, other = await shared(world)
-    pid, before = frozen.pid, world.far.applied
-    loading = asyncio.create_task(world.producer.run(SESSIONS_S))
-    await world.arrived(before + 50)
-    frozen.send(signal.SIGSTOP)
-    await has_all(world, other)
-    await loading
-    await world.producer.run(0.5)
-    frozen.send(signal.SIGCONT)
-    await shared(world)
+    pid = frozen.pid
+    async with under_load(world):
+        frozen.send(signal.SIGSTOP)
+        await has_all(world, other)
+        await passes(SESSIONS_S)
+        frozen.send(signal.SIGCONT)
+        await shared(world)
     await world.ends_well()
     assert frozen.pid == pid, "it has noticed by itself and joined again"
 
@@ -64,12 +61,10 @@ async def test_a_worker_frozen_for_three_sessions_under_load_wakes_up_and_change
 async def test_a_worker_frozen_for_less_than_a_session_loses_nothing_and_nobody_takes_over(world: World) -> None:
     frozen, _ = await shared(world)
     before = len(world.watch.owners[1])
-    loading = asyncio.create_task(world.producer.run(1.5))
-    frozen.send(signal.SIGSTOP)
-    began_s = time.monotonic()
-    await until(lambda: time.monotonic() - began_s > 0.5, "it has stood still")
-    frozen.send(signal.SIGCONT)
-    await loading
+    async with under_load(world):
+        frozen.send(signal.SIGSTOP)
+        await passes(0.5)
+        frozen.send(signal.SIGCONT)
     await world.ends_well()
     assert len(world.watch.owners[1]) == before
 
@@ -79,13 +74,12 @@ async def test_a_partition_that_goes_there_and_back_twice_is_where_its_store_say
     stays, comes = await shared(world)
     await away(world, comes)
     await has_all(world, stays)
-    loading = asyncio.create_task(world.producer.run(5.0))
-    for _ in range(2):
-        back(world, comes)
-        await shared(world)
-        await away(world, comes)
-        await has_all(world, stays)
-    await loading
+    async with under_load(world):
+        for _ in range(2):
+            back(world, comes)
+            await shared(world)
+            await away(world, comes)
+            await has_all(world, stays)
     await world.ends_well()
     repeats = world.far.repeats
     stays.send(signal.SIGTERM)
@@ -98,14 +92,12 @@ async def test_a_partition_that_goes_there_and_back_twice_is_where_its_store_say
 
 async def test_a_killed_workers_partitions_go_to_the_other_one(world: World) -> None:
     killed, other = await shared(world)
-    loading = asyncio.create_task(world.producer.run(4.0))
-    await world.arrived(world.far.applied + 50)
-    killed.closing = True  # its place stays empty for now
-    killed_s = time.monotonic()
-    killed.send(signal.SIGKILL)
-    await has_all(world, other)
-    print(f"take-over after kill -9: {time.monotonic() - killed_s:.3f} s", file=sys.stderr)
-    await loading
+    async with under_load(world):
+        killed.closing = True  # its place stays empty for now
+        killed_s = time.monotonic()
+        killed.send(signal.SIGKILL)
+        await has_all(world, other)
+        print(f"take-over after kill -9: {time.monotonic() - killed_s:.3f} s", file=sys.stderr)
     await world.ends_well()
     back(world, killed)
     await shared(world)
@@ -114,11 +106,9 @@ async def test_a_killed_workers_partitions_go_to_the_other_one(world: World) -> 
 async def test_sigterm_under_load_is_a_clean_end_and_the_other_one_goes_on(world: World) -> None:
     stopped, other = await shared(world)
     endings = len(stopped.endings)
-    loading = asyncio.create_task(world.producer.run(3.0))
-    await world.arrived(world.far.applied + 50)
-    await away(world, stopped)
-    await has_all(world, other)
-    await loading
+    async with under_load(world):
+        await away(world, stopped)
+        await has_all(world, other)
     await world.ends_well()
     assert [ending.code for ending in stopped.endings[endings:]] == [0]
     back(world, stopped)
@@ -137,13 +127,11 @@ async def test_sigterm_under_load_is_a_clean_end_and_the_other_one_goes_on(world
 )
 async def test_a_worker_that_stands_still_at_a_point_is_followed_and_nothing_overtakes(world: World, point: str) -> None:
     frozen, other = await shared(world)
-    loading = asyncio.create_task(world.producer.run(SESSIONS_S))
-    pid = await next_meets(world, frozen, point)
-    await until(frozen.is_frozen, f"it stands still at {point}")
-    await has_all(world, other)
-    await loading
-    await world.producer.run(0.5)
-    frozen.send(signal.SIGCONT)
-    await shared(world)
+    async with under_load(world):
+        pid = await next_meets(world, frozen, point)
+        await until(frozen.is_frozen, f"it stands still at {point}")
+        await has_all(world, other)
+        frozen.send(signal.SIGCONT)
+        await shared(world)
     await world.ends_well()
     assert frozen.pid == pid or frozen.endings[-1].pid == pid, "it is itself or its own successor"
