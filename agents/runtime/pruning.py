@@ -62,7 +62,8 @@ _OLD_INBOX = Statement(
     first(
         select(inbox.c.trace, inbox.c.id, inbox.c.actor, inbox.c.partition, inbox.c.offset, inbox.c.at_ms)
         .where(inbox.c.at_ms < bindparam("before"))
-        .order_by(inbox.c.at_ms),
+        .order_by(inbox.c.at_ms)
+        .with_for_update(skip_locked=True),  # of two who prune at once each takes what the other has not
         "n",
     ),
     "before",
@@ -75,8 +76,8 @@ _SEEN = insert_new_row(seen)
 def _by_age(table: Table, *only: ColumnElement[bool]) -> Statement:
     """DELETE of at most n rows older than an instant (and `only` such), by the table's own key."""
     key = list(table.primary_key.columns)
-    old = first(select(*key).where(table.c.at_ms < bindparam("before"), *only).order_by(table.c.at_ms), "n")
-    return Statement(delete(table).where(tuple_(*key).in_(old)), "before", "n")
+    old = select(*key).where(table.c.at_ms < bindparam("before"), *only).order_by(table.c.at_ms).with_for_update(skip_locked=True)
+    return Statement(delete(table).where(tuple_(*key).in_(first(old, "n"))), "before", "n")
 
 
 _SEEN_GONE = _by_age(seen)

@@ -10,16 +10,17 @@ from sqlalchemy import bindparam, text
 from sqlalchemy.util import await_only
 
 from agents.runtime import batch as batches
-from agents.runtime import ownership
+from agents.runtime import ownership, pruning
+from agents.runtime.batch import Batch
 from agents.runtime.ownership import LostEpoch, Tenure
 from config import faults
 from stores import postgresql
 from stores.actors import Change
 from stores.engine import OutcomeUnknown, RowRejected, StaleVersion, Store, StoreAway, StoreRefused, Tx
-from stores.runtime import claim, inbox, meta, outbox
+from stores.runtime import claim, inbox, meta, outbox, seen
 from stores.statement import Statement, insert_new_row, insert_row
 from tests.integration.stores.direct import execute, postgresql_only
-from tests.integration.stores.world import BOXES, NOW_MS, PATIENCE_S, Box, Do, Said, World, ids, until
+from tests.integration.stores.world import BOXES, DAY_MS, HORIZON_MS, NOW_MS, PATIENCE_S, Box, Do, Said, World, ids, until
 from tests.postgresql_server import sql
 
 pytestmark = postgresql_only
@@ -28,6 +29,16 @@ _META = insert_row(meta)
 _NEW = insert_new_row(meta)
 _ALL = Statement(meta.select().order_by(meta.c.name))
 _OUTBOX = insert_row(outbox, skip=("id", "refused"))
+KEEP = pruning.Keep(
+    inbox_ms=10 * DAY_MS,
+    seen_ms=1000 * DAY_MS,
+    barrier_ms=10 * DAY_MS,
+    dead_letters_ms=30 * DAY_MS,
+    waiting_ms=DAY_MS,
+    retention_ms=7 * DAY_MS,
+    segment_ms=DAY_MS // 2,
+    every_s=1,
+)
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
 
 
@@ -192,6 +203,18 @@ async def test_a_deadlock_is_repeated_at_once_and_both_commit(store: Store, othe
     assert tries > 2, "one of them was given up"
     (a, b) = await store.transaction("loop.commit", lambda tx: tx.all(_ALL))
     assert a[1] == b[1], "and neither was written by halves"
+
+
+async def test_two_who_prune_at_once_do_not_wait_for_each_other_and_forget_nothing(world: World, beside: World, store_url: str) -> None:
+    for n in range(3):
+        await world.tell("a", what="add", number=n)
+    later = Batch(world.service, world.tenure, "log-1", NOW_MS + 400 * DAY_MS, HORIZON_MS)
+    first, go = await held(world.store, lambda tx: pruning.prune(tx, later, KEEP))
+    second = await asyncio.wait_for(beside.store.transaction("prune.commit", pruning.prune, later, KEEP), PATIENCE_S)
+    assert second.rows == 0
+    go()
+    assert (await first).rows == 3
+    assert len(await world.rows(seen)) == 3 and await world.rows(inbox) == []
 
 
 async def test_what_never_ends_in_a_deadlock_is_a_store_that_is_away(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

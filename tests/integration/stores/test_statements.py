@@ -8,13 +8,15 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
+import asyncpg
 import pytest
 from sqlalchemy import Column, Integer, MetaData, Table, Text, bindparam, select, update
 from sqlalchemy.schema import CreateIndex, CreateTable
+from sqlalchemy.sql.dml import Insert
 
 import agents
 import stores
-from stores import accounts, runtime, users
+from stores import accounts, runtime, unnest, users
 from stores.actors import Actors
 from stores.statement import (
     POSTGRESQL,
@@ -104,6 +106,34 @@ def test_a_statement_is_understood_by_sqlite_and_reads_no_whole_table_that_grows
     assert not [
         step for step in scans if step.split()[1] in ("inbox", "seen", "alias", "claim", "barrier", "account", "registration", "member")
     ]
+
+
+async def test_every_statement_is_understood_by_postgresql_for_one_row_and_for_many(worn: str) -> None:
+    c = await asyncpg.connect(worn.replace("+asyncpg", ""))
+    try:
+        for name, statement in STATEMENTS.items():
+            texts = [unnest.single(statement)]
+            if isinstance(statement.core, Insert) or "of_key" in statement.binds:
+                texts += [*unnest.of_one(statement), *unnest.of_many(statement)]
+            for text in filter(None, texts):
+                prepared = await c.prepare(text)
+                assert len(prepared.get_parameters()) == len(statement.binds), f"{name}: {text}"
+    finally:
+        await c.close()
+
+
+def test_many_rows_are_one_statement_with_a_list_a_value() -> None:
+    assert unnest.of_many(insert_new_row(thing)).new == (
+        "INSERT INTO thing (id, version, n) SELECT new.c1, new.c2, new.c3 "
+        "FROM unnest($1::VARCHAR[], $2::INTEGER[], $3::INTEGER[]) AS new(c1, c2, c3) ON CONFLICT DO NOTHING RETURNING id"
+    )
+    assert unnest.of_many(delete_version(thing)).plain == (
+        "DELETE FROM thing USING unnest($1::VARCHAR[], $2::INTEGER[]) AS new(c1, c2) WHERE thing.id = new.c1 AND thing.version = new.c2"
+    )
+    assert unnest.of_many(update_version(thing)).plain == (
+        "UPDATE thing SET version=new.c1, n=new.c2 FROM unnest($1::INTEGER[], $2::INTEGER[], $3::VARCHAR[], $4::INTEGER[]) "
+        "AS new(c1, c2, c3, c4) WHERE thing.id = new.c3 AND thing.version = new.c4"
+    )
 
 
 def test_a_statement_whose_values_are_declared_in_another_order_is_not_made() -> None:
