@@ -67,6 +67,7 @@ class Consumer(BaseConsumer):
         self._fence: Fence | None = None  # of the present assignment
         self._sought: Fence | None = None  # the one whose positions have been asked for
         self._asking: asyncio.Task[None] | None = None
+        self._behind = False  # offsets could not be committed
 
     async def on_start(self) -> None:
         """Connect. Raises BusAway when no broker answers."""
@@ -321,11 +322,15 @@ class Consumer(BaseConsumer):
         if fence is None or not offsets:
             return False
         try:
-            if not await membership.commit(self.kafka, {self._outside(tp): at for tp, at in offsets.items()}, fence):
-                return False
+            await membership.commit(self.kafka, {self._outside(tp): at for tp, at in offsets.items()}, fence)
+        except BusAway as exc:
+            log.log(logging.DEBUG if self._behind else logging.WARNING, "%s", exc)  # said once
+            self._behind = True
+            return False
         except BusError as exc:
             await self.crash(exc)
             return False
+        self._behind = False
         for tp, at in offsets.items():
             if (lane := self._lanes.get(tp)) is not None:
                 lane.committed = at  # only now: faust 316

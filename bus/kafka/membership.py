@@ -112,8 +112,8 @@ def _tasks_of(consumer: AIOKafkaConsumer) -> list["asyncio.Task[None]"]:
     return [task for task in (coordinator and coordinator._coordination_task, fetcher and fetcher._fetch_task) if task]
 
 
-async def commit(consumer: AIOKafkaConsumer, offsets: Mapping[TopicPartition, int], fence: Fence) -> bool:
-    """Commit these offsets exactly, the generation beside them; False: later. Raises BusError when it can never be done."""
+async def commit(consumer: AIOKafkaConsumer, offsets: Mapping[TopicPartition, int], fence: Fence) -> None:
+    """Commit these offsets exactly, the generation beside them. Raises BusAway: later, BusError: never."""
     wanted = {tp: OffsetAndMetadata(at, epoch_note(fence.epoch)) for tp, at in offsets.items()}
     try:
         async with asyncio.timeout(COMMIT_S_MAX):
@@ -122,9 +122,7 @@ async def commit(consumer: AIOKafkaConsumer, offsets: Mapping[TopicPartition, in
     except FATAL as exc:
         raise BusError(f"group {fence.group!r} cannot commit: {reason(exc)}; {_remedy(exc)}") from exc
     except (KafkaError, TimeoutError) as exc:
-        log.warning("group %s: offsets are committed later: %s", fence.group, reason(exc))
-        return False
-    return True
+        raise BusAway(f"group {fence.group!r}: offsets are committed later ({reason(exc)})") from exc
 
 
 def trouble(consumer: AIOKafkaConsumer, group: str) -> BusError | None:

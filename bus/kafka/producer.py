@@ -98,6 +98,14 @@ class Sender:
             log.warning("a producer did not end well: %s", exc)
 
 
+class _Forgiving(set[Any]):
+    """The batches under way of an abandoned producer: failed under its hands, they are put back and taken out once more."""
+
+    def remove(self, batch: Any) -> None:
+        """As `discard`."""
+        self.discard(batch)
+
+
 async def _retire(producer: AIOKafkaProducer) -> None:
     try:
         async with asyncio.timeout(SEND_S_MAX):
@@ -110,7 +118,12 @@ async def _abandon(producer: AIOKafkaProducer) -> None:
     """End a producer without waiting for the broker: first its connections, so that nothing waits for an answer."""
     gone = KafkaTimeoutError("the producer was given up")
     producer._closed = True
-    producer._message_accumulator.fail_all(gone)
+    waiting = producer._message_accumulator
+    waiting._pending_batches = _Forgiving(waiting._pending_batches)
+    left = [*waiting._pending_batches, *(batch for batches in waiting._batches.values() for batch in batches)]
+    waiting.fail_all(gone)
+    for batch in left:
+        batch.future.exception()  # seen: who waited has gone, or is told
     await within(STOP_S_MAX, producer.client.close(), "closing a producer's connections")
     await within(STOP_S_MAX, _end_sender(producer._sender), "ending a producer")
 
