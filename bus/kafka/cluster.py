@@ -29,6 +29,11 @@ T = TypeVar("T")
 log = logging.getLogger("lendbus.bus")
 
 
+def _said_by_us(_: logging.LogRecord) -> bool:
+    """aiokafka's client says each try to connect aloud; what came of them all is BusAway, which whoever waits says once."""
+    return False
+
+
 def client_id() -> str:
     """Who we are to the broker; `lendbus lag` and the like read process and machine from it."""
     return f"lendbus@{socket.gethostname()}/{os.getpid()}"
@@ -67,6 +72,7 @@ class Cluster:
         """One more user. Raises BusAway when no broker answers."""
         async with self._opening:
             if self._users == 0:
+                logging.getLogger("aiokafka").addFilter(_said_by_us)  # of the client alone: its consumer and producer have loggers below
                 try:
                     self._client = await self._connected()
                 except BaseException:
