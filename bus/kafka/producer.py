@@ -123,7 +123,8 @@ async def _abandon(producer: AIOKafkaProducer) -> None:
     left = [*waiting._pending_batches, *(batch for batches in waiting._batches.values() for batch in batches)]
     waiting.fail_all(gone)
     for batch in left:
-        batch.future.exception()  # seen: who waited has gone, or is told
+        for future in (batch.future, batch._drain_waiter):
+            future.exception() if future.done() else None  # seen: who waited has gone, or is told
     await within(STOP_S_MAX, producer.client.close(), "closing a producer's connections")
     await within(STOP_S_MAX, _end_sender(producer._sender), "ending a producer")
 
