@@ -215,6 +215,8 @@ async def _transaction(c: asyncpg.Connection, operation: str, work: Callable[[Tx
                 raise StoreAway(f"the database answered COMMIT with {tag}")
         return made
     except DRIVER_ERRORS as exc:
+        if is_fatal(exc):
+            c.terminate()
         await _rollback(c)
         if isinstance(exc, asyncpg.LockNotAvailableError) and tx.waits_for is not None and await _ended_frozen(c, tx.waits_for):
             raise Again(f"partition {tx.waits_for} was held by a process that stood still") from exc

@@ -15,7 +15,12 @@ class Again(Exception):
     """The database has rolled back for somebody else's sake: the same transaction may succeed at once."""
 
 
-DRIVER_ERRORS: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)  # a time-out is an OSError
+DRIVER_ERRORS: Final = (  # a time-out is an OSError
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # what a connection says that the server has ended while it was asked for more
+    OSError,
+)
 AGAIN: Final = ("40001", "40P01")
 REFUSED: Final = ("28", "3D000", "42501")  # authorization, no such database, no right
 SCHEMA: Final = ("42P01", "42703", "42P02", "3F000", "42883", "42804")
@@ -34,6 +39,8 @@ AWAY: Final = (
 
 def is_fatal(exc: BaseException) -> bool:
     """Whether the server has ended the connection with this error, though the driver may not have noticed yet."""
+    if isinstance(exc, asyncpg.InternalClientError):
+        return True
     return isinstance(exc, asyncpg.PostgresError) and getattr(exc, "severity_en", "") in ("FATAL", "PANIC")
 
 
@@ -43,7 +50,7 @@ def translated(exc: Exception, *, closed: bool) -> Exception:
         return _of_server(exc, str(exc.sqlstate or ""))
     if isinstance(exc, asyncpg.exceptions.ClientConfigurationError):
         return StoreRefused(f"the URL of the store cannot be used: {exc}")
-    if closed or isinstance(exc, OSError):
+    if closed or isinstance(exc, OSError | asyncpg.InternalClientError):
         return StoreAway(f"the database cannot be reached: {str(exc) or type(exc).__name__}")
     return exc
 
