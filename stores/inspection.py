@@ -86,7 +86,7 @@ async def refused_rows(connection: AsyncConnection, actor: str | None = None) ->
 
 
 async def spent_attempts(connection: AsyncConnection) -> list[Any]:
-    """Attempts whose budget is spent (attempt_by_next)."""
+    """Attempts whose budget is spent; there are few attempts."""
     query = select(attempt.c.number, attempt.c.actor, attempt.c.target, attempt.c.tries, attempt.c.last_error, attempt.c.at_ms)
     return list((await connection.execute(query.where(attempt.c.next_ms.is_(None)).limit(ROWS_MAX))).all())
 

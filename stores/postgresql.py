@@ -31,7 +31,13 @@ CONNECT_S_MAX: Final = 5.0
 AGAIN_MAX: Final = 8  # a deadlock or a serialization failure is repeated at once, this often
 AGAIN_S: Final = 0.02
 CLOSE_S_MAX: Final = 2.0
-CONNECTION: Final[dict[str, Any]] = {"timeout": CONNECT_S_MAX, "statement_cache_size": 1024, "max_cached_statement_lifetime": 0}
+ANSWER_S_MAX: Final = 30.0  # longer than the server's own time-outs: a host that is gone says nothing
+CONNECTION: Final[dict[str, Any]] = {
+    "timeout": CONNECT_S_MAX,
+    "command_timeout": ANSWER_S_MAX,
+    "statement_cache_size": 1024,
+    "max_cached_statement_lifetime": 0,
+}
 HELD_MS_MAX: Final = 1_500  # who takes over waits so long for an open transaction before it looks whether its process still goes on
 FROZEN_S: Final = 1.0  # a process that says nothing for so long inside a transaction stands still
 PARTITIONS: Final = 0x4C42  # the class of the partitions' advisory locks

@@ -39,7 +39,7 @@ AWAY: Final = (
 
 def is_fatal(exc: BaseException) -> bool:
     """Whether the server has ended the connection with this error, though the driver may not have noticed yet."""
-    if isinstance(exc, asyncpg.InternalClientError):
+    if isinstance(exc, asyncpg.InternalClientError | OSError):  # a time-out too: nobody knows what the server will still do
         return True
     return isinstance(exc, asyncpg.PostgresError) and getattr(exc, "severity_en", "") in ("FATAL", "PANIC")
 

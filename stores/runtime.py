@@ -112,7 +112,7 @@ timer = Table(
     Column("trace", Text, nullable=False),
     Column("causation", Text, nullable=False),
     UniqueConstraint("actor", "name"),
-    Index("timer_by_due", "due_ms"),
+    Index("timer_by_due", "partition", "due_ms"),
 )
 
 attempt = Table(
@@ -129,7 +129,7 @@ attempt = Table(
     Column("trace", Text, nullable=False),
     Column("causation", Text, nullable=False),
     Column("at_ms", BigInteger, nullable=False),
-    Index("attempt_by_next", "next_ms"),
+    Index("attempt_by_next", "partition", "next_ms"),
 )
 
 suspended = Table(
@@ -142,7 +142,7 @@ suspended = Table(
     Column("tries", Integer, nullable=False),
     Column("next_ms", BigInteger),  # null: stuck, until an operator redrives or skips
     Column("since_ms", BigInteger, nullable=False),
-    Index("suspended_by_next", "next_ms"),
+    Index("suspended_by_next", "partition", "next_ms"),
 )
 
 parked = Table(

@@ -42,11 +42,13 @@ class Relay:
         self._waiting: deque[Pending] = deque()
         self._sent: list[int] = []
         self._blocked: dict[str, str] = {}  # actor → why its rows stay
+        self._deleting = asyncio.Lock()
         self._kick = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
         self._idle = asyncio.Event()
         self._idle.set()
+        self.in_work: Callable[[], bool] = lambda: False  # whether a transaction of this partition is under way, or waits for the store
 
     def hand(self, rows: Sequence[Pending]) -> None:
         """Rows that a COMMIT has made durable, in the order of their numbers."""
@@ -91,7 +93,8 @@ class Relay:
                 async with asyncio.timeout(OUTBOX_DELETE_DELAY_S if self._sent else None):  # `wait_for` may swallow a cancellation
                     await self._kick.wait()
             except TimeoutError:
-                await self._delete_sent()
+                if not self.in_work():  # else the next transaction takes them along; one store's thread for eight partitions is slower than the wait
+                    await self._delete_sent()
                 continue
             self._kick.clear()
             while self._waiting:
@@ -172,8 +175,10 @@ class Relay:
         return outbox.left_behind(tx, self._tenure.partition, after=after, limit=RELAY_BATCH_MAX)
 
     async def _delete_sent(self) -> None:
-        if sent := self.take_sent():
-            await self._patiently("relay.commit", self._delete, sent)
+        """Return when nothing that was sent is left in the outbox, whoever was deleting it already."""
+        async with self._deleting:
+            if sent := self.take_sent():
+                await self._patiently("relay.commit", self._delete, sent)
 
     def _delete(self, tx: Tx, sent: Sequence[int]) -> None:
         ownership.check(tx, self._tenure)
