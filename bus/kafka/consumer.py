@@ -322,7 +322,7 @@ class Consumer(BaseConsumer):
         if fence is None or not offsets:
             return False
         try:
-            await membership.commit(self.kafka, {self._outside(tp): at for tp, at in offsets.items()}, fence)
+            await membership.write_offsets(self.kafka, {self._outside(tp): at for tp, at in offsets.items()}, fence)
         except BusAway as exc:
             log.log(logging.DEBUG if self._behind else logging.WARNING, "%s", exc)  # said once
             self._behind = True

@@ -112,7 +112,7 @@ def _tasks_of(consumer: AIOKafkaConsumer) -> list["asyncio.Task[None]"]:
     return [task for task in (coordinator and coordinator._coordination_task, fetcher and fetcher._fetch_task) if task]
 
 
-async def commit(consumer: AIOKafkaConsumer, offsets: Mapping[TopicPartition, int], fence: Fence) -> None:
+async def write_offsets(consumer: AIOKafkaConsumer, offsets: Mapping[TopicPartition, int], fence: Fence) -> None:
     """Commit these offsets exactly, the generation beside them. Raises BusAway: later, BusError: never."""
     wanted = {tp: OffsetAndMetadata(at, epoch_note(fence.epoch)) for tp, at in offsets.items()}
     try:
