@@ -49,13 +49,15 @@ async def offsets(cluster: Cluster, group: str) -> dict[tuple[str, int], int]:
 
 
 async def lag(cluster: Cluster, group: str, topics: Sequence[str]) -> dict[tuple[str, int], int]:
-    """See `Bus.lag`: offsets between the two, of which transaction markers and the like are some."""
+    """See `Bus.lag`: offsets between the two, of which transaction markers are some; where nothing else is left it is 0."""
     done = await offsets(cluster, group)
-    return {
-        (topic, number): end - min(end, max(start, done.get((topic, number), start)))
-        for topic in topics
-        for number, (start, end) in (await read.ends(cluster, topic)).items()
-    }
+    found = {}
+    for topic in topics:
+        for number, (start, end) in (await read.ends(cluster, topic)).items():
+            at = min(end, max(start, done.get((topic, number), start)))
+            is_read = at == end or not await read.read(cluster, topic, number, at, 1, 1)
+            found[topic, number] = 0 if is_read else end - at
+    return found
 
 
 async def groups(cluster: Cluster) -> list[GroupRow]:

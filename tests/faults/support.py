@@ -200,6 +200,7 @@ async def a_world_in(place: Place, bytecode: Path, *stages: int, rate: int = 400
     try:
         yield world
     finally:
+        ended = [task.exception() for task in looking if task.done()]
         for task in looking:
             task.cancel()
         await asyncio.gather(*looking, return_exceptions=True)
@@ -208,6 +209,7 @@ async def a_world_in(place: Place, bytecode: Path, *stages: int, rate: int = 400
             print(f"stage {actor.stage}-{actor.number}: {actor.endings}\n{world.said(actor)}")  # pytest shows it when the test fails
         await books.close()
         await bus.close()
+        assert not ended, f"who looks on has ended: {ended}"
 
 
 @pytest.fixture(scope="session")

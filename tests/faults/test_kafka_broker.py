@@ -33,8 +33,9 @@ AWAY_S = 15.0  # CASES D39 in seconds instead of minutes: several sessions, and 
 STEP_S = 0.5
 PORT: Final = variable("metrics_port")
 OLDEST: Final = "lendbus_outbox_oldest_seconds{"
+LETTERS_EACH: Final = 3
 SPOILT: Final = b'"to be mended"'
-NEW_LETTERS: Final = "SELECT id, key, value FROM dead_letter WHERE state = 'new'"
+NEW_LETTERS: Final = """SELECT id, key, value FROM dead_letter WHERE state = 'new' ORDER BY partition, "offset" """
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -122,22 +123,24 @@ async def test_a_worker_that_is_stopped_while_the_broker_is_away_ends_in_time_an
 
 
 async def put_aside(world: World, actors: list[str]) -> list[tuple[str, Outgoing]]:
-    """A dead letter of each of these actors, and the record that it is mended to."""
-    good = [row for actor in actors for row in numbered(world, actor, 1)]
+    """Dead letters of these actors, in order, and the records that they are mended to."""
+    world.producer.sent |= dict.fromkeys(actors, 0)
+    good = [row for actor in actors for row in numbered(world, actor, LETTERS_EACH)]
     world.producer.poison["bad_schema"] += len(good)
     await world.bus.append([row._replace(value=SPOILT) for row in good])
     await until(lambda: _has_letters(world, len(good)), f"{len(good)} dead letters")
     letters = await spoilt(world)
-    return [(letters[row.key or b""], row) for row in good]
+    of_actor = {row.key: iter([letter for letter, key in letters if key == row.key]) for row in good}
+    return [(next(of_actor[row.key]), row) for row in good]
 
 
 async def _has_letters(world: World, count: int) -> bool:
     return len(await spoilt(world)) == count
 
 
-async def spoilt(world: World) -> dict[bytes, str]:
-    """The dead letters that can be mended, by actor."""
-    return {key: letter for letter, key, value in await told(world.books, NAMES[1], NEW_LETTERS) if value == SPOILT}
+async def spoilt(world: World) -> list[tuple[str, bytes]]:
+    """The dead letters that can be mended, and whose they are, oldest first."""
+    return [(letter, key) for letter, key, value in await told(world.books, NAMES[1], NEW_LETTERS) if value == SPOILT]
 
 
 async def oldest_s(actors: Sequence[Actor]) -> float:
@@ -156,7 +159,7 @@ async def test_rows_that_cannot_leave_while_the_broker_is_away_leave_oldest_firs
 ) -> None:
     """CASES D39: an operator redrives dead letters while the bus is away; more than the rows that were under way wait."""
     actors, before = await shared(world), [len(actor.endings) for actor in world.troupe.actors]
-    letters = await put_aside(world, world.producer.actors[:20])
+    letters = await put_aside(world, [str(uuid4()) for _ in range(10)])
     async with under_load(world):
         await broker.kill()
         await redriven(world, letters)

@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol
 
 import asyncpg
 
+from stores.postgresql_errors import DRIVER_ERRORS
 from tools.bench.place import Place
 
 ASK_S_MAX: Final = 2.0
@@ -74,7 +75,7 @@ class ServerBooks:
             try:
                 async with asyncio.timeout(ASK_S_MAX):
                     return [tuple(row) for row in await (await self._connection(name)).fetch(question)]
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as exc:  # a TimeoutError is an OSError
+            except DRIVER_ERRORS as exc:
                 self._drop(name)
                 raise Silent(f"{type(exc).__name__}: {exc}") from exc
             except BaseException:
@@ -94,7 +95,7 @@ class ServerBooks:
     async def close(self) -> None:
         """Close every connection; a server that does not answer is not waited for."""
         for name, connection in list(self._open.items()):
-            with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            with contextlib.suppress(*DRIVER_ERRORS):
                 await connection.close(timeout=ASK_S_MAX)
             self._open.pop(name, None)
 
