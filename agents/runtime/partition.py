@@ -68,6 +68,7 @@ class Partition:
         self.clock = terms.clock
         self.wake = asyncio.Event()  # the scanner has something new to look at
         self._one_at_a_time = asyncio.Lock()
+        relay.in_work = self._one_at_a_time.locked
         self.incarnation = incarnation
         self._batch = Batch(service, tenure, incarnation, 0, terms.horizon_ms)
         self._batch_max = terms.batch_max

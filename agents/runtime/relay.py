@@ -93,7 +93,7 @@ class Relay:
                 async with asyncio.timeout(OUTBOX_DELETE_DELAY_S if self._sent else None):  # `wait_for` may swallow a cancellation
                     await self._kick.wait()
             except TimeoutError:
-                if not self.in_work():  # else the next transaction takes them along; one store's thread for eight partitions is slower than the wait
+                if not self.in_work():  # else the next one takes them along: eight partitions wait long for one file (a COMMIT in three)
                     await self._delete_sent()
                 continue
             self._kick.clear()
