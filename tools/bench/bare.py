@@ -193,18 +193,25 @@ class Recording:
         return transaction
 
     async def replay(self, databases: Mapping[Where, Database], wire: Wire | None = None) -> float:
-        """Replay on databases as they were before the run; seconds from the first statement to the last."""
+        """Replay on databases as they were before the run; seconds from the first batch, after the take-over, to the last."""
         calls = [call for call in self.calls if call.where in databases and call.steps]
         for call in calls:
             call.said = [record._replace(headers=list(record.headers)) for record in call.said]
+        batches = [n for n, call in enumerate(calls) if call.taken] or [0]
+        first, last = batches[0], batches[-1] + 1 if wire else len(calls)  # without a wire, what is said is in later calls
+        for call in calls[:first]:
+            await databases[call.where].do(call.steps)
         began = time.perf_counter()
-        for call in calls:
+        for call in calls[first:last]:
             if wire and call.taken:
                 await wire.take(call.taken)
             await databases[call.where].do(call.steps)
             if wire and call.said:
                 await wire.say(call.said)
-        return time.perf_counter() - began
+        seconds = time.perf_counter() - began
+        for call in calls[last:]:
+            await databases[call.where].do(call.steps)
+        return seconds
 
 
 def _noting(usual: Callable[..., Any]) -> Callable[..., Any]:
