@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from aiokafka.errors import TopicAlreadyExistsError
+from aiokafka.errors import StaleMetadata, TopicAlreadyExistsError
 from aiokafka.protocol.admin import CreateTopicsRequest
 
 from bus.errors import BusError
@@ -63,6 +63,7 @@ async def declare(cluster: Cluster, specs: Sequence[TopicSpec]) -> None:
         await cluster.patiently("waiting for new topics", lambda: _led(cluster, missing))
     if there := [spec for spec in specs if counts[spec.name] is not None]:
         await cluster.patiently("renewing the settings of topics", lambda: _renew(cluster, there))
+        await cluster.patiently("waiting for the settings of topics", lambda: _renewed(cluster, there))
 
 
 async def _count(cluster: Cluster, spec: TopicSpec) -> int | None:
@@ -94,14 +95,24 @@ async def _led(cluster: Cluster, specs: Sequence[TopicSpec]) -> None:
             cluster.leader(spec.name, partition)
 
 
-async def _renew(cluster: Cluster, specs: Sequence[TopicSpec]) -> None:
+async def _wrong(cluster: Cluster, specs: Sequence[TopicSpec]) -> dict[str, dict[str, str]]:
+    """What is to be changed of topics whose settings we may read, by their names on the broker."""
     found = await cluster.topic_configs(spec.name for spec in specs)
-    changes = {
+    return {
         cluster.address.outside(spec.name): wrong
         for spec in specs
         if spec.name in found and (wrong := {name: value for name, value in settings(spec).items() if found[spec.name].get(name) != value})
     }
-    if changes:
+
+
+async def _renew(cluster: Cluster, specs: Sequence[TopicSpec]) -> None:
+    if changes := await _wrong(cluster, specs):
         answer = await cluster.ask(AlterTopicConfigs(changes))
         for code, message, *_ in answer.responses:
             check(code, message)
+
+
+async def _renewed(cluster: Cluster, specs: Sequence[TopicSpec]) -> None:
+    """Return when the broker goes by it: the controller answers before."""
+    if wrong := await _wrong(cluster, specs):
+        raise StaleMetadata(f"not yet: {wrong}")
