@@ -36,7 +36,7 @@ def upgrade() -> None:
         sa.Column("at_ms", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("number"),
     )
-    op.create_index("attempt_by_next", "attempt", ["partition", "next_ms"], unique=False)
+    op.create_index("attempt_by_next", "attempt", ["next_ms"], unique=False)
     op.create_table(
         "audit",
         sa.Column("id", NUMBER, autoincrement=True, nullable=False),
@@ -181,7 +181,7 @@ def upgrade() -> None:
         sa.Column("since_ms", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("actor"),
     )
-    op.create_index("suspended_by_next", "suspended", ["partition", "next_ms"], unique=False)
+    op.create_index("suspended_by_next", "suspended", ["next_ms"], unique=False)
     op.create_table(
         "timer",
         sa.Column("id", sa.Text(), nullable=False),
@@ -196,7 +196,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("actor", "name"),
     )
-    op.create_index("timer_by_due", "timer", ["partition", "due_ms"], unique=False)
+    op.create_index("timer_by_due", "timer", ["due_ms"], unique=False)
     op.create_table(
         "waiting",
         sa.Column("actor", sa.Text(), nullable=False),

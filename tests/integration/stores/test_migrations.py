@@ -106,7 +106,23 @@ def test_upgrading_twice_changes_nothing(service: str, store_url: str) -> None:
 
 
 def test_a_services_schema_is_the_runtimes_line_and_its_own(store_url: str) -> None:
-    assert migrate("accounts", store_url) == ["accounts_0001", "runtime_0001"]
+    assert migrate("accounts", store_url) == ["accounts_0001", "runtime_0002"]
+
+
+def test_a_store_of_the_first_version_is_brought_along_with_what_it_holds(store_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def of_then(config: Config, _: str) -> None:
+        for revision in ("runtime_0001", "accounts_0001"):
+            upgrade(config, revision)
+
+    upgrade = command.upgrade
+    monkeypatch.setattr(command, "upgrade", of_then)
+    migrate("accounts", store_url)
+    monkeypatch.undo()
+    execute(store_url, "INSERT INTO meta VALUES ('a', 'b')")
+    assert differences(store_url, together("accounts")) != []
+    assert migrate("accounts", store_url) == ["accounts_0001", "runtime_0002"]
+    assert differences(store_url, together("accounts")) == []
+    assert execute(store_url, "SELECT * FROM meta") == [("a", "b")]
 
 
 def test_a_database_of_a_newer_version_is_left_alone(store_url: str) -> None:
@@ -142,7 +158,7 @@ def test_processes_that_start_together_take_turns(store_url: str) -> None:
     spawn = multiprocessing.get_context("spawn")
     with spawn.Pool(2) as pool:
         heads = pool.starmap(migrate, [("accounts", store_url)] * 2, chunksize=1)
-    assert heads == [["accounts_0001", "runtime_0001"]] * 2
+    assert heads == [["accounts_0001", "runtime_0002"]] * 2
     assert differences(store_url, together("accounts")) == []
 
 
