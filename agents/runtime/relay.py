@@ -84,6 +84,7 @@ class Relay:
             await self._deliver(rows)
             count, after = count + len(rows), rows[-1].id
             await self._delete_sent()
+        self._gauge(())
         return count
 
     async def run(self) -> None:
