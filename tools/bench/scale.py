@@ -26,6 +26,7 @@ from tools.output import Failed, WrongUse
 from tools.soak.stage import NAMES
 
 TWO_TO_ONE_BAR: Final = 1.3
+FULL: Final = 0.95  # cores that are busy for so large a part of the time are full
 LEFT_MIN: Final = 0.25  # of the load, when all workers own partitions; less would measure the start
 WITHIN_S: Final = 300.0
 LOOK_EVERY_S: Final = 0.1
@@ -39,7 +40,7 @@ async def run(settings: Settings, count: int, workers: Sequence[int]) -> Report:
     said = {"messages": count, "value_bytes": VALUE_BYTES, "actors": count // 10, "partitions": 8}
     report = Report("scale", {**conditions(settings), **said})
     rates: dict[int, float] = {}
-    room = None
+    busy: dict[int, float] = {}
     for number in workers:
         async with a_place(settings) as place:
             rates[number], shares = await _measured(place, count, number)
@@ -47,22 +48,20 @@ async def run(settings: Settings, count: int, workers: Sequence[int]) -> Report:
         report.figure(f"{name}, msg/s", round(rates[number]))
         for who, cores in shares.items():
             report.figure(f"{name}: processor of the {who}, cores", round(cores, 2))
-        if number == 1 and shares.get("machine"):
-            room = report.conditions["cores"] / shares["machine"]
-    _compare(report, rates, room)
+        if "machine" in shares:
+            busy[number] = shares["machine"] / report.conditions["cores"]
+    _compare(report, rates, busy)
     return report
 
 
-def _compare(report: Report, rates: dict[int, float], room: float | None) -> None:
-    """Two workers are held to the bar where one leaves the cores the room for it."""
-    if room is not None:
-        report.figure("cores there / cores busy with 1 worker", round(room, 2))
+def _compare(report: Report, rates: dict[int, float], busy: dict[int, float]) -> None:
+    """Two workers are held to the bar where the cores allow it: one worker leaves room for it, and two do not fill them."""
     if 1 in rates and 2 in rates:
         ratio = round(rates[2] / rates[1], 2)
-        if room is None or room >= TWO_TO_ONE_BAR:
-            report.bar("2 workers / 1 worker", ratio, TWO_TO_ONE_BAR, at_least=True)
-        else:
+        if busy.get(1, 0.0) * TWO_TO_ONE_BAR > 1 or busy.get(2, 0.0) >= FULL:
             report.figure("2 workers / 1 worker (the cores are what limits)", ratio)
+        else:
+            report.bar("2 workers / 1 worker", ratio, TWO_TO_ONE_BAR, at_least=True)
 
 
 async def _measured(place: Place, count: int, workers: int) -> tuple[float, dict[str, float]]:

@@ -207,8 +207,8 @@ async def test_what_is_asked_of_postgresql_is_noted_in_the_order_in_which_transa
 
     quick_done, recording = asyncio.Event(), Recording()
     recorded = recording._postgresql(transaction)
-    answers = await asyncio.gather(recorded(Answering(), "loop.commit", slow), recorded(Answering(), "loop.commit", quick))
-    assert answers == ["slow 1", ["quick", 2, 3]]
+    slowly, quickly = await asyncio.gather(recorded(Answering(), "loop.commit", slow), recorded(Answering(), "loop.commit", quick))
+    assert (slowly, quickly) == ("slow 1", ["quick", 2, 3])
     assert [call.steps for call in recording.calls] == [
         [("quick", (2, 3), True)],
         [("BEGIN", (), False), ("slow", (1,), False)],

@@ -180,19 +180,20 @@ def test_all_benches_are_those_that_fit_the_bus_and_the_stores(
 
 
 @pytest.mark.parametrize(
-    ("rates", "room", "held"),
+    ("rates", "busy", "held"),
     [
-        pytest.param({1: 1_000.0, 2: 1_500.0}, 1.8, True, id="room, and it is used"),
-        pytest.param({1: 1_000.0, 2: 1_100.0}, 1.8, False, id="room, and it is not used"),
-        pytest.param({1: 1_000.0, 2: 1_100.0}, 1.1, None, id="no room"),
-        pytest.param({1: 1_000.0, 2: 1_500.0}, None, True, id="nobody knows"),
-        pytest.param({2: 1_500.0}, None, None, id="nothing to compare with"),
+        pytest.param({1: 1_000.0, 2: 1_500.0}, {1: 0.5, 2: 0.8}, True, id="room, and it is used"),
+        pytest.param({1: 1_000.0, 2: 1_100.0}, {1: 0.5, 2: 0.6}, False, id="room, and it is not used"),
+        pytest.param({1: 1_000.0, 2: 1_100.0}, {1: 0.8, 2: 0.9}, None, id="one leaves no room"),
+        pytest.param({1: 1_000.0, 2: 1_100.0}, {1: 0.6, 2: 0.97}, None, id="two fill the cores"),
+        pytest.param({1: 1_000.0, 2: 1_500.0}, {}, True, id="nobody knows"),
+        pytest.param({2: 1_500.0}, {}, None, id="nothing to compare with"),
     ],
 )
 def test_two_workers_are_held_to_a_bar_where_one_leaves_room_for_a_second(
-    rates: dict[int, float], room: float | None, held: bool | None
+    rates: dict[int, float], busy: dict[int, float], held: bool | None
 ) -> None:
     report = a_report()
-    scale._compare(report, rates, room)
+    scale._compare(report, rates, busy)
     assert [bar["ok"] for bar in report.bars.values()] == ([] if held is None else [held])
     assert any("2 workers / 1" in name for name in report.figures) is (held is None and len(rates) == 2)
