@@ -51,11 +51,15 @@ SETTINGS: Final = {
     "jit": "off",  # statements of microseconds
 }
 
+# Who stands still is found first: the planner would end backends before it has looked whether they are meant.
 _END_FROZEN: Final = """
+WITH frozen AS MATERIALIZED (
 SELECT l.pid FROM pg_locks l JOIN pg_stat_activity a USING (pid)
 WHERE l.locktype = 'advisory' AND l.granted AND l.classid = $1::bigint::oid AND l.objid = $2::bigint::oid
 AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND l.pid <> pg_backend_pid()
-AND a.wait_event = 'ClientRead' AND clock_timestamp() - a.state_change > make_interval(secs => $3) AND pg_terminate_backend(l.pid)
+AND a.wait_event = 'ClientRead' AND clock_timestamp() - a.state_change > make_interval(secs => $3)
+)
+SELECT pid FROM frozen WHERE pg_terminate_backend(pid)
 """
 
 log = logging.getLogger("lendbus.store")

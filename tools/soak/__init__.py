@@ -12,6 +12,9 @@ def command(
     seconds: Annotated[int, typer.Option("--seconds", min=1, max=86_400, help="How long faults are made and messages sent.")] = 600,
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="Replays the schedule of a run; without it one is drawn.")] = None,
     rate: Annotated[int, typer.Option("--rate", min=1, max=5_000, help="Messages a second.")] = 400,
+    freeze: Annotated[
+        list[int] | None, typer.Option("--freeze", help="Also freeze this process now and then: a broker or database of yours.")
+    ] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the folder where it is in any case.")] = False,
 ) -> int:
     """Kill and freeze workers at random, also inside their transactions; count what is lost, doubled or out of order.
@@ -24,7 +27,7 @@ def command(
     from tools.soak import run, verdict
 
     seed = random.SystemRandom().randrange(2**32) if seed is None else seed
-    findings = options.run(run.soak(run.Terms(seconds, seed, rate, keep), settings))
+    findings = options.run(run.soak(run.Terms(seconds, seed, rate, keep, tuple(freeze or ())), settings))
     if options.out.is_table:
         verdict.print_table(findings, options.out)
     else:

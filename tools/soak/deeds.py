@@ -6,7 +6,7 @@ import contextlib
 import math
 import signal
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -16,10 +16,10 @@ from stores.engine import Store, StoreAway
 from stores.runtime import suspended
 from tools.bench.place import Place
 from tools.soak.patience import until
-from tools.soak.plan import Deed
+from tools.soak.plan import Deed, Frost
 from tools.soak.roles import READY_S_MAX, Fall, Roles
 from tools.soak.stage import NAMES
-from tools.soak.troupe import Actor, Troupe
+from tools.soak.troupe import Actor, Troupe, children, signal_all
 from tools.soak.watch import Watch
 
 FROZEN_LOOK_S: Final = 0.1
@@ -51,6 +51,19 @@ class Deeds:
         for deed in plan:
             await asyncio.sleep(max(0.0, began_s + deed.at_s - time.monotonic()))
             self._beside(self._do(deed))
+
+    async def freeze_servers(self, plan: list[Frost], pids: Sequence[int]) -> None:
+        """A broker or a database stands still for a while, its backends too; whatever happens, they are woken."""
+        began_s = time.monotonic()
+        for frost in plan:
+            await asyncio.sleep(max(0.0, began_s + frost.at_s - time.monotonic()))
+            family = [pids[frost.which], *children(pids[frost.which])]
+            try:
+                signal_all(family, signal.SIGSTOP)
+                self.done["freeze server"] += 1
+                await asyncio.sleep(frost.length_s)
+            finally:
+                signal_all(family, signal.SIGCONT)
 
     async def wake_frozen(self) -> None:
         """Wake, after a while, who stands still at a fault point and could not be ended by anybody; until cancelled."""

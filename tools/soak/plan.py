@@ -9,6 +9,8 @@ STAGES: Final = (1, 2)
 GAP_S: Final = (0.6, 3.0)  # between two deeds
 FREEZE_S: Final = (0.2, 4.5)  # up to several leases
 SHARED_FREEZE_S: Final = (0.2, 9.0)  # on Kafka: shorter than a session, and longer
+FROST_GAP_S: Final = (8.0, 20.0)  # between two freezes of a server
+FROST_S: Final = (0.5, 7.0)
 TROUBLE_S: Final = (0.5, 4.0)
 
 # Where the two stages pass often enough for a fault to be met, and within how many passes it strikes.
@@ -71,3 +73,23 @@ def _fault(chance: random.Random, points: Mapping[str, int]) -> str:
     side = chance.choice(("before", "after"))
     (action,) = chance.choices(("kill", "freeze", "raise"), (3, 3, 1))
     return f"{operation}.{side}:{action}:{chance.randint(1, points[operation])}"
+
+
+@dataclass(frozen=True, slots=True)
+class Frost:
+    """A server is frozen `at_s` seconds after the start."""
+
+    at_s: float
+    which: int
+    length_s: float
+
+
+def frosts(seed: int, seconds: int, servers: int) -> list[Frost]:
+    """Every freeze of a server in order, one at a time; the same for the same seed and length."""
+    chance = random.Random(f"{seed}:servers")
+    found: list[Frost] = []
+    at_s = chance.uniform(*FROST_GAP_S)
+    while servers and at_s < seconds:
+        found.append(Frost(round(at_s, 3), chance.randrange(servers), round(chance.uniform(*FROST_S), 3)))
+        at_s += found[-1].length_s + chance.uniform(*FROST_GAP_S)
+    return found

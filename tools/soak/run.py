@@ -23,7 +23,7 @@ from tools.soak import verdict
 from tools.soak.books import Books, Silent
 from tools.soak.deeds import Deeds
 from tools.soak.patience import until
-from tools.soak.plan import STAGES, plan
+from tools.soak.plan import STAGES, frosts, plan
 from tools.soak.producer import Producer
 from tools.soak.roles import AllShare, OneWorks
 from tools.soak.stage import NAMES, TOPICS, prepare
@@ -47,6 +47,7 @@ class Terms:
     seed: int
     rate: int
     keep: bool = False
+    freeze: tuple[int, ...] = ()  # processes beside the workers: a broker's, a database server's
 
 
 @dataclass
@@ -80,7 +81,9 @@ class Soak:
             if not await until(lambda: all(self.watch.owned(stage) == self.place.partitions for stage in STAGES), UP_S_MAX):
                 raise Failed(f"the stages did not start; their logs are in {self.place.folder}")
             deeds = plan(self.terms.seed, self.terms.seconds, shared=self.shared)
-            await asyncio.gather(self.producer.run(self.terms.seconds), self.deeds.run(deeds))
+            servers = frosts(self.terms.seed, self.terms.seconds, len(self.terms.freeze))
+            hands = (self.deeds.run(deeds), self.deeds.freeze_servers(servers, self.terms.freeze))
+            await asyncio.gather(self.producer.run(self.terms.seconds), *hands)
             self.poison = await self.producer.poison_in_the_log()
             settled_s = await self._settle()
             for task in tasks:

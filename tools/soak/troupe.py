@@ -1,6 +1,7 @@
 """The soak's processes: two a stage, one works and one waits; whoever ends is started again. Only processes of ours are touched."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -160,3 +161,18 @@ class Troupe:
             asked += actor.send(signal.SIGTERM)
             actor.send(signal.SIGCONT)
         await until(lambda: sum(actor.starts for actor in self.actors) >= starts + asked, END_S_MAX)
+
+
+def children(pid: int) -> list[int]:
+    """The processes that this one has started: a database's backends. None where this system does not tell."""
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+
+
+def signal_all(pids: Sequence[int], number: signal.Signals) -> None:
+    """Send each of them a signal; who has ended meanwhile needs none."""
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
