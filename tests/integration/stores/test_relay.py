@@ -64,6 +64,26 @@ async def test_an_idle_relay_deletes_what_was_sent_by_itself(world: World) -> No
         await until(lambda: _is_empty(world))
 
 
+async def test_while_a_transaction_of_the_partition_is_on_its_way_what_was_sent_is_left_to_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agents.runtime.relay.OUTBOX_DELETE_DELAY_S", 0.001)
+    asked = 0
+
+    def in_work() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked < 5
+
+    bus = FakeBus()
+    relay = a_relay(world, bus)
+    relay.in_work = in_work
+    async with running(relay):
+        relay.hand((await speak(world, ("a", "p", 1))).leaving)
+        await until(lambda: _is_empty(world))
+    assert asked == 5, "it looked again after each wait, and deleted when the partition was idle"
+
+
 async def _is_empty(world: World) -> bool:
     return await world.rows(outbox) == []
 
