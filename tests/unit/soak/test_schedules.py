@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from config import faults
-from tools.soak.plan import FREEZE_S, GAP_S, KINDS, POINTS, STAGES, TROUBLE_S, Deed, plan
+from tools.soak.plan import FREEZE_S, FROST_S, GAP_S, KINDS, POINTS, STAGES, TROUBLE_S, Deed, frosts, plan
 
 SEEDS: Final = st.integers(min_value=0, max_value=2**32 - 1)
 LONG_S: Final = 10_000
@@ -118,3 +118,17 @@ def test_a_run_that_is_shorter_than_the_first_gap_has_no_deed_at_all() -> None:
 def test_a_deed_is_not_changed_once_it_is_planned() -> None:
     with pytest.raises(AttributeError):
         Deed(1.0, "kill", 1, True, 0.5).at_s = 2.0  # type: ignore[misc]
+
+
+@FEW
+@given(SEEDS, st.integers(1, 3))
+def test_servers_are_frozen_one_at_a_time_and_woken_before_the_next(seed: int, servers: int) -> None:
+    planned = frosts(seed, 600, servers)
+    assert planned == frosts(seed, 600, servers)
+    assert all(earlier.at_s + earlier.length_s < later.at_s for earlier, later in itertools.pairwise(planned))
+    assert {frost.which for frost in planned} <= set(range(servers))
+    assert planned and all(FROST_S[0] <= frost.length_s <= FROST_S[1] for frost in planned)
+
+
+def test_without_servers_of_ones_own_none_is_frozen() -> None:
+    assert frosts(5, 600, 0) == []
