@@ -117,7 +117,19 @@ def _identity(headers: Headers) -> tuple[str, ...]:
         values = headers.blob[len(head) :]
         if _PLAIN.fullmatch(values):
             return cut(values.decode("ascii"))
+    elif headers and (pick := _pick(tuple([name for name, _ in headers]))):
+        parts = [value for _, value in headers if value and len(value) <= PLAIN_BYTES_MAX]
+        if len(parts) == len(headers) and _PLAIN.fullmatch(b"".join(parts)):
+            return pick((*[part.decode("ascii") for part in parts], ""))
     return _looked_at(headers)
+
+
+@lru_cache(maxsize=1024)
+def _pick(names: tuple[str, ...]) -> Callable[[tuple[str, ...]], tuple[str, ...]] | None:
+    """How an identity is picked out of the texts of headers with these names and an empty one behind them; None as for `_cut`."""
+    if len(set(names)) != len(names) or not _OURS.issuperset(names):
+        return None
+    return itemgetter(*(names.index(name) if name in names else len(names) for name in _READ))
 
 
 @lru_cache(maxsize=1024)
