@@ -18,6 +18,7 @@ from aiokafka.structs import TopicPartition
 
 from bus.errors import BusAway, BusError
 from bus.kafka.address import Address
+from bus.kafka.pacing import calm, paced
 from bus.kafka.protocol import BROKER_RESOURCE, TOPIC_RESOURCE, check, translated
 
 REQUEST_S = 10.0  # one request, and one connection
@@ -73,6 +74,7 @@ class Cluster:
         async with self._opening:
             if self._users == 0:
                 logging.getLogger("aiokafka").addFilter(_said_by_us)  # of the client alone: its consumer and producer have loggers below
+                calm()
                 try:
                     self._client = await self._connected()
                 except BaseException:
@@ -102,6 +104,7 @@ class Cluster:
 
     async def _connected(self) -> AIOKafkaClient:
         client = AIOKafkaClient(client_id=client_id(), request_timeout_ms=int(REQUEST_S * 1000), **self.address.client_options())
+        paced(client)
         try:
             with translated(f"connecting to {self.address}"):
                 async with asyncio.timeout(REQUEST_S):

@@ -13,6 +13,7 @@ from aiokafka.structs import TopicPartition
 from bus.errors import BusAway
 from bus.kafka import read
 from bus.kafka.cluster import REQUEST_S, Cluster, client_id, within
+from bus.kafka.pacing import paced
 from bus.log import READ_BYTES_MAX, READ_LIMIT
 from bus.record import Record
 
@@ -66,6 +67,7 @@ async def _runs(cluster: Cluster, reached: dict[Place, int]) -> AsyncGenerator[l
         request_timeout_ms=int(REQUEST_S * 1000),
         **cluster.address.client_options(),
     )
+    paced(consumer._client)
     try:
         async with asyncio.timeout(START_S_MAX):
             await consumer.start()

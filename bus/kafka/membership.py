@@ -26,6 +26,7 @@ from bus.errors import BusAway, BusError
 from bus.kafka.cluster import Cluster, client_id, within
 from bus.kafka.follow import FETCH_WAIT_MS
 from bus.kafka.groups import epoch_note
+from bus.kafka.pacing import paced
 from bus.kafka.protocol import reason
 from bus.record import Fence
 from config import faults
@@ -85,6 +86,7 @@ async def connected(cluster: Cluster, group: str) -> AIOKafkaConsumer:
         max_poll_interval_ms=POLL_MS_MAX,
         **cluster.address.client_options(),
     )
+    paced(consumer._client)
     try:
         async with asyncio.timeout(START_S_MAX):
             await consumer.start()

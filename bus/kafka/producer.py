@@ -16,6 +16,7 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 
 from bus.errors import BusError
 from bus.kafka.cluster import REQUEST_S, Cluster, client_id, within
+from bus.kafka.pacing import paced
 from config import faults
 
 SEND_S_MAX = 10.0  # a batch with all its repetitions; then it is BusAway
@@ -74,6 +75,7 @@ class Sender:
             request_timeout_ms=int(REQUEST_S * 1000),
             **self._cluster.address.client_options(),
         )
+        paced(producer.client)
         try:
             async with asyncio.timeout(START_S_MAX):
                 await producer.start()
