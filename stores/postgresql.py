@@ -170,6 +170,7 @@ class Postgresql:
         while self._idle:
             await _closed(self._idle.pop())
         await self._engine.dispose()
+        await asyncio.sleep(0)  # what was terminated closes its socket in the loop's next round
         for _ in range(CONNECTIONS_MAX):
             self._room.release()
 

@@ -57,7 +57,9 @@ async def test_a_stop_closes_who_is_idle_and_answers_who_is_still_sending(world:
     writer.write(body[20:])
     async with asyncio.timeout(STOP_S_MAX):
         answer = await reader.readuntil(b"\r\n\r\n")
-        assert answer.split()[1] in (b"201", b"202", b"503"), answer
+        assert answer.split()[1] in (b"201", b"202", b"408", b"503"), (
+            answer
+        )  # 408: aiohttp reads no more once it closes; the key repeats it
         for each, _ in kept:
             assert await each.read() == b"", "an idle connection is closed without a word"
         assert await process.ended() == 0, process.said()

@@ -126,6 +126,6 @@ async def test_a_topic_that_was_deleted_and_declared_again_is_read_from_its_star
     if not running:
         back(world, one, other)
     await world.arrived(world.producer.total, within_s=AGAIN_S_MAX)
-    await world.ends_well(went_back=world.watch.went_back)
+    await world.ends_well(forward=False)
     assert [len(actor.endings) for actor in world.troupe.actors] == endings, "no worker has ended"
     assert alarms(world), "it is said loudly that the log starts anew"

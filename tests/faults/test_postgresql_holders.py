@@ -32,6 +32,7 @@ async def holder(postgresql_url: str, store: Store) -> AsyncIterator[asyncpg.Con
     connection = await asyncpg.connect(postgresql_url.replace("+asyncpg", ""))
     yield connection
     connection.terminate()
+    await asyncio.sleep(0)  # its socket is closed in the loop's next round
 
 
 async def taken(store: Store) -> Tenure:
