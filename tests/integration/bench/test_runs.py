@@ -55,7 +55,7 @@ async def test_the_replay_leaves_the_rows_of_the_run_in_every_table_of_bus_and_s
     folder, recording = round_
     ours, bare = folder / "ours", folder / "bare"
     files = {ours / name: Sqlite(bare / name) for name in ("bus.db", "first.db")}
-    await recording.replay({where: file for where, file in files.items()})
+    await recording.replay({**files})
     for file in files.values():
         await file.close()
     for name in ("bus.db", "first.db"):
