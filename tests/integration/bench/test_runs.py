@@ -14,7 +14,7 @@ from bus.record import pack_headers
 from config.settings import load
 from tests.integration.bench.form import well_formed
 from tools.bench import hop, loop
-from tools.bench.bare import Recording, Sqlite
+from tools.bench.bare import Recording, Sqlite, Where
 from tools.bench.load import VALUE_BYTES, message
 from tools.bench.place import here
 from tools.bench.service import FIRST, METADATA, SECOND, TOPICS, Count
@@ -54,8 +54,8 @@ async def round_(tmp_path: Path) -> tuple[Path, Recording]:
 async def test_the_replay_leaves_the_rows_of_the_run_in_every_table_of_bus_and_store(round_: tuple[Path, Recording]) -> None:
     folder, recording = round_
     ours, bare = folder / "ours", folder / "bare"
-    files = {ours / name: Sqlite(bare / name) for name in ("bus.db", "first.db")}
-    await recording.replay({**files})
+    files: dict[Where, Sqlite] = {ours / name: Sqlite(bare / name) for name in ("bus.db", "first.db")}
+    await recording.replay(files)
     for file in files.values():
         await file.close()
     for name in ("bus.db", "first.db"):

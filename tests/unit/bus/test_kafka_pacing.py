@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 
 import pytest
 
@@ -43,7 +44,7 @@ def line(words: str, *values: object) -> logging.LogRecord:
 
 def test_the_same_words_are_written_once_until_their_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
     now_s = 100.0
-    monkeypatch.setattr(pacing.time, "monotonic", lambda: now_s)
+    monkeypatch.setattr(time, "monotonic", lambda: now_s)
     seldom = Seldom()
     assert seldom.filter(line("no answer of node %s", 1))
     assert not seldom.filter(line("no answer of node %s", 2))
