@@ -42,7 +42,7 @@ async def _rows(options: Options) -> list[dict[str, Any]]:
 
 
 def row(group: str, known: "GroupRow | None", standings: "Sequence[Standing]") -> dict[str, Any]:
-    """As JSON and tables show it; `lag` is the sum of what is known, `unknown` counts the partitions of which it is not."""
+    """As JSON and tables show it; `lag` sums what is known (null: nothing is), `unknown` counts the partitions of which it is not."""
     lags = [standing.lag for standing in standings]
     return {
         "group": group,
@@ -53,7 +53,7 @@ def row(group: str, known: "GroupRow | None", standings: "Sequence[Standing]") -
         "generation": known.epoch if known else None,
         "topics": sorted({standing.topic for standing in standings}),
         "partitions": len(standings),
-        "lag": sum(lag for lag in lags if lag is not None),
+        "lag": sum(known_lags) if (known_lags := [lag for lag in lags if lag is not None]) else None,
         "unknown": lags.count(None),
         "owners": [
             {"topic": s.topic, "partition": s.partition, "epoch": s.owner.epoch, "pid": s.owner.pid, "since": instant(s.owner.since_ms)}

@@ -39,9 +39,11 @@ def down(options: Options) -> None:
 
     with _sentences():
         place = _place(options)
-        if not place.folder.is_dir() or place.noted() is None:
+        if not place.folder.is_dir() or (place.noted() is None and place.stranger() is None):
             say(f"no broker has been started in {place.folder}")
             return
+        if place.running() is None:
+            place.refuse_stranger()
         with place.alone():
             if (running := place.running()) is None:
                 say(f"the broker of {place.folder} had ended already")
@@ -58,6 +60,8 @@ def status(options: Options) -> int:
     with _sentences():
         place = _place(options)
         noted, running = place.noted(), place.running()
+        if running is None:
+            place.refuse_stranger()
     if noted is None:
         options.out.block({"state": "down", "folder": str(place.folder), "todo": "lendbus kafka up"})
         return 1
@@ -91,8 +95,12 @@ def _sentences() -> Iterator[None]:
         raise WrongUse(str(exc)) from None
     except BusError as exc:
         raise Failed(str(exc)) from None
-    except PermissionError as exc:
-        raise WrongUse(f"{exc.filename} cannot be used ({exc.strerror}): give this user permission, or name another --data") from None
+    except OSError as exc:
+        if exc.filename is None:
+            raise
+        raise WrongUse(
+            f"{exc.filename} cannot be used ({exc.strerror}): make it a folder that this user may write, or say another --data"
+        ) from None
 
 
 def _place(options: Options) -> "Place":
@@ -124,6 +132,7 @@ async def _upped(place: "Place", port: int | None, jars: str | None) -> "tuple[R
             raise Failed(f"the broker (pid {running.pid}) runs and does not answer at {running.url}: `lendbus kafka down`, then up again")
         say(f"it runs already, as pid {running.pid}")
         return running, answer
+    place.refuse_stranger()
     if place.noted() is not None:
         say(f"the last broker of {place.folder} has ended without `lendbus kafka down`: its log is recovered now")
     java, found = await asyncio.to_thread(_needed, jars)

@@ -91,6 +91,26 @@ class Place:
         noted = self.noted()
         return noted if noted is not None and is_alive(noted.process) else None
 
+    def stranger(self) -> int | None:
+        """The pid of a process that has these records open, whoever it is; 0 where the system does not tell which, None: nobody has."""
+        try:
+            with (self.records / ".lock").open("r+b") as lock:  # Kafka's own, held as long as a broker has the folder
+                fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return None
+        except FileNotFoundError:
+            return None
+        except BlockingIOError:
+            return _holder(self.records / ".lock")
+
+    def refuse_stranger(self) -> None:
+        """Nobody whom this folder's note does not know may have its records. Raises BrokerFailed that names the process."""
+        if (pid := self.stranger()) is not None:
+            who = f"process {pid}" if pid else "a process"
+            raise BrokerFailed(
+                f"{who} has the records of {self.records} open, and {self._running} does not say that it is this folder's broker: "
+                f"end it (kill {pid or 'PID'}), then `lendbus kafka up`"
+            )
+
     def note(self, running: Running) -> None:
         """Remember the process."""
         temporary = self._running.with_suffix(".new")
@@ -138,6 +158,15 @@ class Place:
         """Begin a new broker.log; the last one is kept beside it."""
         if self.broker_log.exists():
             os.replace(self.broker_log, self.broker_log.with_suffix(".log.1"))
+
+
+def _holder(path: Path) -> int:
+    try:
+        inode = path.stat().st_ino
+        found = re.search(rf"POSIX\s+\S+\s+WRITE\s+(\d+)\s+\S+:{inode}\s", Path("/proc/locks").read_text())
+    except OSError:
+        return 0
+    return int(found[1]) if found else 0
 
 
 def new_cluster_id() -> str:

@@ -131,6 +131,22 @@ def test_a_note_that_was_cut_short_is_no_note(place: Place, text: str) -> None:
     assert place.noted() is None and place.running() is None
 
 
+def test_a_process_that_has_the_records_and_is_in_no_note_is_named_and_not_ended(place: Place) -> None:
+    assert place.stranger() is None
+    (place.records / ".lock").touch()
+    assert place.stranger() is None
+    holds = "import fcntl, sys; f = open(sys.argv[1], 'r+b'); fcntl.lockf(f, fcntl.LOCK_EX); print(flush=True); sys.stdin.read()"
+    command = [sys.executable, "-c", holds, str(place.records / ".lock")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        assert place.stranger() == process.pid
+        with pytest.raises(BrokerFailed, match=rf"process {process.pid} has the records of .* end it \(kill {process.pid}\)"):
+            place.refuse_stranger()
+        assert process.poll() is None
+    assert place.stranger() is None
+
+
 def test_ending_sends_sigterm_and_forgets(place: Place, sleeper: "subprocess.Popen[bytes]") -> None:
     launch.end(place, noted(place, sleeper), pytest.fail)
     assert place.noted() is None

@@ -121,6 +121,11 @@ def test_a_group_sums_what_is_known_and_counts_what_is_not() -> None:
     assert (shown["lag"], shown["unknown"], shown["partitions"], shown["state"]) == (7, 1, 3, "never joined")
 
 
+def test_a_group_of_which_nothing_is_known_has_no_lag_and_not_none_of_it() -> None:
+    shown = group_row("users", None, [service(position=12), service(unreadable="no store")])
+    assert (shown["lag"], shown["unknown"]) == (None, 2)
+
+
 @pytest.mark.parametrize(
     ("known", "state", "members"),
     [
