@@ -22,6 +22,10 @@ FUNCTION_LINES_MAX, FUNCTION_LINES_P50, FUNCTION_LINES_P90 = 70, 7, 25
 TESTS_TO_CODE_MIN = 1.2
 IMPORT_ALL_S = 120  # the whole fork server, on a busy machine
 
+MONEY = tuple(
+    f"agents.repayments.{name}" for name in ("apr", "due_dates", "money", "payment", "penalty", "schedule", "settlement", "shares")
+)
+
 # Module → what of ours it may import; the first row that fits decides. `{own}` is the module's own service.
 SEES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("config.*", ("config.*",)),
@@ -29,11 +33,12 @@ SEES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("agents.runtime.canonical*", ("agents.runtime.canonical*",)),
     ("agents.runtime.tcc", ("agents.runtime.decision", "config.*")),
     ("agents.runtime.*", ("agents.runtime.*", "bus.*", "stores.*", "config.*", "topics")),
+    *((name, (*MONEY, "config.*")) for name in MONEY),
     ("agents.*.messages", ("agents.*.messages", "agents.runtime.decision", "agents.runtime.canonical*", "config.*")),
     ("agents.*.model", ("agents.runtime.decision", "agents.runtime.canonical*", "config.*")),
     (
         "agents.*.behaviour",
-        ("agents.*.messages", "{own}.model", "{own}.behaviour", "agents.runtime.decision", "agents.runtime.tcc", "config.*"),
+        ("agents.*.messages", "{own}.model", "{own}.behaviour", *MONEY, "agents.runtime.decision", "agents.runtime.tcc", "config.*"),
     ),
     ("agents.*.agent", ("{own}.*", "agents.*.messages", "agents.runtime.*", "stores.*", "bus.*", "config.*", "topics")),
     ("topics", ("agents.*.messages", "bank.messages", "agents.runtime.decision")),
@@ -45,7 +50,7 @@ SEES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("gateway.*", ("*",)),
     ("tools.*", ("*",)),
 )
-PURE = ("agents.*.behaviour", "agents.*.model", "agents.*.messages", "agents.runtime.decision", "agents.runtime.tcc")
+PURE = ("agents.*.behaviour", "agents.*.model", "agents.*.messages", "agents.runtime.decision", "agents.runtime.tcc", *MONEY)
 IMPURE = frozenset(
     {
         "aiohttp",

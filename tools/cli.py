@@ -39,12 +39,13 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "doctor": ("tools.doctor", "Whether this machine and folder are fit."),
     "keys": ("tools.keys", "The key file: make a platform's first one, show which it is."),
     "settings": ("tools.settings_view", "Every setting: value, default, variable, what it is."),
+    "calc": ("tools.calc", "The money arithmetic: a JSON object a line in, one out."),
     "bench": ("tools.bench.commands", "Measure, with bars."),
     "soak": ("tools.soak", "Kill and freeze at random; count lost and doubled."),
 }
 LATER: Final = frozenset(
     {
-        "accounts", "admin", "backup", "bank", "borrow", "calc", "chaos", "collect", "deploy", "export", "grep",
+        "accounts", "admin", "backup", "bank", "borrow", "chaos", "collect", "deploy", "export", "grep",
         "import", "invest", "loans", "members", "ops", "pages", "reconcile", "registrations",
         "repay", "replay", "reset", "restore", "state", "top", "users",
     }
