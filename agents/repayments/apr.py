@@ -15,7 +15,7 @@ from agents.repayments.schedule import Schedule
 
 IRR_DECIMALS, ANNUAL_DECIMALS = 10, 8
 GRID_DECIMALS: Final = 24  # the first enclosure of the rate is so narrow; an effective rate that this does not decide doubles it
-GUESS_CONTEXT: Final = Context(prec=60)
+GUESS_DIGITS_MORE: Final = 36  # than the grid has decimals
 NEWTON_STEPS_MAX: Final = 200  # a guess that is worse than hoped for costs steps of the search, never a digit
 
 
@@ -45,8 +45,7 @@ def flows(schedule: Schedule, *, fee_upfront_fen: Fen, fee_monthly_fen: Fen) -> 
 def apr(net: Flows) -> Apr:
     """The rates of these flows. What is received is more than nothing and at most what is paid."""
     assert 0 < net.received_fen <= sum(net.paid_fen), "a loan brings something and is paid back"
-    unit = _unit(GRID_DECIMALS)
-    least = _enclosed(net, unit, _guess(net))
+    least, unit = _enclosed(net, GRID_DECIMALS), _unit(GRID_DECIMALS)
     return Apr(
         _text(_half_up(Fraction(least, unit), IRR_DECIMALS), IRR_DECIMALS),
         _text(_half_up(Fraction(MONTHS_A_YEAR * least, unit), ANNUAL_DECIMALS), ANNUAL_DECIMALS),
@@ -70,13 +69,14 @@ def _at_least(net: Flows, over: int, under: int) -> bool:
     return value >= 0
 
 
-def _enclosed(net: Flows, unit: int, guess: int) -> int:
-    """The greatest whole number of units that the rate is at least: from a guess outwards by doubled steps, then halving."""
-    return _greatest(lambda units: _at_least(net, units, unit), guess)
+def _enclosed(net: Flows, decimals: int) -> int:
+    """The greatest whole number of units that the rate is at least: x is not less than it, and less than one unit more."""
+    unit = _unit(decimals)
+    return _greatest(lambda units: _at_least(net, units, unit), _guess(net, decimals))
 
 
 def _greatest(holds: Callable[[int], bool], guess: int) -> int:
-    """The greatest whole number for which `holds`, which is true at 0 and false from somewhere on."""
+    """The greatest whole number for which `holds`, true at 0, false from somewhere on: from the guess by doubled steps, then halving."""
     low, high, step = 0, 0, 1
     if holds(guess):
         low = guess
@@ -94,9 +94,9 @@ def _greatest(holds: Callable[[int], bool], guess: int) -> int:
     return low
 
 
-def _guess(net: Flows) -> int:
+def _guess(net: Flows, decimals: int) -> int:
     """Newton's method from 0 in decimals: the present value falls and is convex, so it comes from below and does not overshoot."""
-    with localcontext(GUESS_CONTEXT):
+    with localcontext(Context(prec=decimals + GUESS_DIGITS_MORE)):
         rate = Decimal(0)
         for _ in range(NEWTON_STEPS_MAX):
             discount = 1 / (1 + rate)
@@ -107,9 +107,9 @@ def _guess(net: Flows) -> int:
             slope = slope * discount + value
             step = (value * discount - net.received_fen) / (slope * discount * discount)
             rate += step
-            if step <= rate.scaleb(-GRID_DECIMALS - 2):
+            if step <= rate.scaleb(-decimals - 2):
                 break
-        return max(int(rate * _unit(GRID_DECIMALS)), 0)
+        return max(int(rate * _unit(decimals)), 0)
 
 
 def _effective(net: Flows, least: int, decimals: int) -> int:
@@ -120,8 +120,8 @@ def _effective(net: Flows, least: int, decimals: int) -> int:
         high = -_half_up(-_year(least + 1, unit), ANNUAL_DECIMALS)  # HALF_DOWN: the upper end is not reached
         if low == high or (high == low + 1 and _grows_to(net, 1 + _border(high))):
             return high
-        decimals *= 2
-        least = _enclosed(net, _unit(decimals), least * _unit(decimals) // unit)
+        decimals = 2 * decimals + 12 * len(str(least // unit))  # a great rate's twelfth power needs twelve times its digits
+        least = _enclosed(net, decimals)
 
 
 def _year(units: int, unit: int) -> Fraction:

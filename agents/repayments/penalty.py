@@ -54,7 +54,7 @@ def penalty_owed_fen(bases: Sequence[Base], days_late: int, rates: DailyRates, *
 
 def _weighed(bases: Sequence[Base], after_day: int, last_day: int) -> int:
     """Base × days, summed over the days `after_day` + 1 to `last_day`."""
-    ends = [base.after_days_late for base in bases[1:]] + [last_day]
+    ends = [*(base.after_days_late for base in bases), last_day][1:]
     return sum(
         base.overdue_fen * max(min(end, last_day) - max(base.after_days_late, after_day), 0) for base, end in zip(bases, ends, strict=True)
     )
