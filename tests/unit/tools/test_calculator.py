@@ -1,7 +1,9 @@
 """One line of `lendbus calc`: every operation, the border of every limit, and nonsense of every kind (MONEY 5; M6, M7)."""
 
 import json
+import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.repayments.schedule import Method
+from tools import calculator
 from tools.calculator import LINE_BYTES_MAX, OPERATIONS, SHARES_MAX, answer
 
 PLAN = {
@@ -310,3 +313,11 @@ def test_a_penalty_beyond_64_bits_is_still_whole() -> None:
     assert ask(VALID["penalty"], overdue_fen=most, overdue_days=most, rate_1_30="10", rate_31_plus="10") == {
         "penalty_fen": most * most * 10
     }
+
+
+def test_the_page_about_it_names_every_operation_field_and_code() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "calc.md").read_text()
+    source = Path(calculator.__file__).read_text()
+    codes = {*re.findall(r'Unacceptable\(\s*"(\w+)"', source), "schedule_not_representable", "duplicate_key", "not_json", "too_deep"}
+    named = {name for operation in OPERATIONS.values() for name in operation.fields} | set(OPERATIONS) | codes
+    assert [name for name in sorted(named) if f"`{name}`" not in page] == []
