@@ -87,7 +87,8 @@ def test_a_line_of_a_megabyte_is_answered_and_one_that_is_too_long_is_passed_ove
 
 
 def test_a_line_is_answered_before_the_next_one_is_written(process: Start) -> None:
-    with process("calc", stdin=subprocess.PIPE) as running:
+    buffered = {"PYTHONUNBUFFERED": ""}  # an environment that says so would hide a missing flush
+    with process("calc", stdin=subprocess.PIPE, extra=buffered) as running:
         assert running.stdin is not None and running.stdout is not None
         for total in (3, 4, 5):
             running.stdin.write(GOOD % total + b"\n")

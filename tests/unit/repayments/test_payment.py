@@ -100,6 +100,12 @@ def test_a_penalty_of_a_late_fee_alone_is_divided_by_the_outstanding_principal()
     assert (paid.penalty_fen, paid.pool_fen, paid.fee_fen, paid.principal_fen) == ((75, 25), (0, 0), 3, (0, 0))
 
 
+def test_a_penalty_is_divided_by_what_is_late_and_not_by_what_will_be() -> None:
+    owed = Owed(1, fen(300, 0), fen(0, 100), Fen(0))
+    (paid,) = pay(Fen(100), [Due(owed, Fen(100))], standing_fen=fen(1, 999))
+    assert paid.penalty_fen == (75, 25)
+
+
 amounts = st.lists(st.integers(0, 10**9), min_size=3, max_size=3)
 
 
