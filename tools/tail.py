@@ -127,19 +127,24 @@ async def read_to(bus: "Bus", place: Place, at: int, end: int) -> AsyncIterator[
 
 async def _follow(options: Options, bus: "Bus", reached: dict[Place, int], wanted: Wanted, *, raw: bool) -> None:
     """Until nobody reads any more, which a quiet follower looks at too."""
+    showing = asyncio.create_task(_show(options, bus, reached, wanted, raw=raw))
+    try:
+        while not (showing.done() or reader_is_gone()):
+            await asyncio.wait([showing], timeout=LOOK_EVERY_S)
+    finally:
+        showing.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await showing  # what it reads is closed by itself, when it reads no more
+
+
+async def _show(options: Options, bus: "Bus", reached: dict[Place, int], wanted: Wanted, *, raw: bool) -> None:
+    """For ever, run by run."""
     async with contextlib.aclosing(bus.follow(list(dict.fromkeys(topic for topic, _ in reached)), reached)) as runs:
-        following = asyncio.ensure_future(anext(runs))
-        while not reader_is_gone():
-            done, _ = await asyncio.wait([following], timeout=LOOK_EVERY_S)
-            if not done:
-                continue
-            for record in following.result():
+        async for run in runs:
+            for record in run:
                 if wanted.has(record):
                     _print(options, record, raw=raw)
             flush()
-            following = asyncio.ensure_future(anext(runs))
-        following.cancel()
-        await asyncio.gather(following, return_exceptions=True)
 
 
 def _print(options: Options, record: "Record", *, raw: bool) -> None:

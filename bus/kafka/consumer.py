@@ -128,6 +128,7 @@ class Consumer(BaseConsumer):
             await self._stop_delivering()
             if revoked and (positions := getattr(self.app, "positions", None)) is not None:
                 await positions.revoked(revoked)
+            await self._commit(self._filter_committable_offsets(self._lanes))  # Faust would not in an App that is stopping
             await self.on_partitions_revoked(revoked)
         except Exception as exc:  # noqa: BLE001  (aiokafka would only log it, and the App would sit there deaf)
             await self.crash(exc)
@@ -311,10 +312,9 @@ class Consumer(BaseConsumer):
         return {tp: done for tp, lane in lanes.items() if (done := lane.acked_to()) != lane.committed}
 
     async def _commit_offsets(self, offsets: Mapping[TP, int], start_new_transaction: bool = True) -> bool:
-        if not offsets or not await self._commit(offsets):
-            return False
-        self.app.monitor.on_tp_commit(dict(offsets))
-        return True
+        if done := bool(offsets) and await self._commit(offsets):
+            self.app.monitor.on_tp_commit(dict(offsets))
+        return done
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
         """Commit these offsets exactly, with the generation beside them; what does not work now is committed later."""

@@ -115,7 +115,13 @@ def _tasks_of(consumer: AIOKafkaConsumer) -> list["asyncio.Task[None]"]:
 
 
 async def write_offsets(consumer: AIOKafkaConsumer, offsets: Mapping[TopicPartition, int], fence: Fence) -> None:
-    """Commit these offsets exactly, the generation beside them. Raises BusAway: later, BusError: never."""
+    """Commit these offsets exactly, the generation beside them. Raises BusAway: later, BusError: never.
+
+    Only as the member that they were assigned to. Who was put out of the group while it was frozen has no generation (-1) until
+    it has joined again, and a broker takes a commit of nobody's for a group that is empty just then: the old over the newer.
+    """
+    if consumer._coordinator.generation != fence.epoch:
+        raise BusAway(f"group {fence.group!r}: generation {fence.epoch} is over, its offsets are committed by who comes next")
     wanted = {tp: OffsetAndMetadata(at, epoch_note(fence.epoch)) for tp, at in offsets.items()}
     try:
         async with asyncio.timeout(COMMIT_S_MAX):

@@ -1,6 +1,7 @@
 """A group over real Faust Apps: runs, acks, offsets, positions, one active member."""
 
 import asyncio
+import os
 
 import pytest
 from faust.types import TP
@@ -9,7 +10,7 @@ from bus.app import make_app
 from bus.errors import BusError, LostLease
 from bus.log import Bus, TopicSpec
 from bus.record import Outgoing
-from tests.contract.world import Reader, Remembered, content, numbered, only_embedded, outgoing, read_all, until
+from tests.contract.world import Reader, Remembered, content, numbered, outgoing, read_all, until
 
 T0 = TP("t", 0)
 
@@ -139,10 +140,8 @@ async def _standbys(bus: Bus) -> bool:
     return any(row.standby for row in await bus.groups())
 
 
+@pytest.mark.parametrize("bus_url", ["sqlite"], indirect=True)  # members of a group on Kafka share its partitions, nobody waits
 async def test_a_member_that_may_not_wait_ends_with_the_owners_name(bus_url: str, bus: Bus) -> None:
-    import os
-
-    only_embedded(bus_url, "members of a group on Kafka share its partitions, nobody waits")
     await bus.declare([TopicSpec("t")])
     async with Reader(bus_url, "g", "t").running() as first:
         await until(lambda: first.positions.fences)

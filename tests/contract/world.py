@@ -12,11 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import faust
-import pytest
 from faust.types import TP
 
 from bus.app import make_app
-from bus.connect import is_kafka
 from bus.log import Bus
 from bus.record import Fence, Headers, Outgoing, Record
 
@@ -58,12 +56,6 @@ async def read_all(bus: Bus, topic: str) -> list[Record]:
             found += run
             at = run[-1].offset + 1
     return found
-
-
-def only_embedded(url: str, why: str) -> None:
-    """Skip on Kafka, which does not promise this, and say what it promises instead."""
-    if is_kafka(url):
-        pytest.skip(f"the embedded bus' promise: {why}")
 
 
 class Remembered:

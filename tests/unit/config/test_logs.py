@@ -55,7 +55,7 @@ def test_every_line_within_a_trace_carries_it_also_those_of_libraries() -> None:
     def say(log: Any) -> None:
         with logs.bind_trace("t-1"):
             log.info("one")
-            logging.getLogger("aiokafka").warning("two %s", 2)
+            logging.getLogger("mode.services").warning("two %s", 2)
         log.info("three")
 
     assert [(e["event"], e.get("trace")) for e in map(json.loads, written(say))] == [("one", "t-1"), ("two 2", "t-1"), ("three", None)]

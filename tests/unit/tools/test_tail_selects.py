@@ -1,6 +1,8 @@
 """What `tail` selects, against a model that looks at every record: any times, any partitions, any options (CASES B18, B20)."""
 
+import asyncio
 import re
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, cast
 
@@ -8,6 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bus import following
+from bus.errors import BusError
 from bus.record import Record
 from tools import instants, tail
 from tools.options import Options
@@ -27,6 +31,8 @@ WANTED = st.builds(
     st.none() | st.integers(0, 5),
 )
 
+EVERYTHING = Wanted(instants.Start(None, None), instants.End(None), None, None)
+
 
 class Log:
     """A bus that hands out short runs; what stands beyond `ends` was appended after the look at them."""
@@ -39,9 +45,18 @@ class Log:
         """A run of records from an offset on, whatever offsets there are."""
         return [record for record in self.partitions[partition] if record.offset >= at][: min(limit, RUN_MAX)]
 
+    async def ends(self, _: str) -> dict[int, tuple[int, int]]:
+        """Where each partition begins and ends."""
+        return {n: (records[0].offset, records[-1].offset + 1) if records else (0, 0) for n, records in enumerate(self.partitions)}
+
     async def wait(self, _: float) -> None:
         """Nothing happens, so often."""
         self.waits -= 1
+        await asyncio.sleep(0)
+
+    def follow(self, topics: Sequence[str], start: Mapping[tuple[str, int], int]) -> AsyncGenerator[list[Record], None]:
+        """As the embedded bus does it."""
+        return following.follow(cast(Any, self), topics, start)
 
 
 def a_log(drawn: list[list[tuple[int, bytes | None, int]]], first: int = 0) -> Log:
@@ -101,10 +116,42 @@ async def test_a_follower_shows_what_comes_once_each_in_order(
     log, printed = a_log([drawn]), list[int]()
     log.waits = 10
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(tail, "reader_is_gone", lambda: log.waits == 0)
+        patched.setattr(tail, "reader_is_gone", lambda: log.waits <= 0)
+        patched.setattr(tail, "LOOK_EVERY_S", 0)
         patched.setattr(tail, "_print", lambda _, record, raw: printed.append(record.offset))
         await tail._follow(Shown(), cast(Any, log), {("t", 0): reached}, wanted, raw=False)
     assert printed == [r.offset for r in log.partitions[0] if r.offset >= reached and wanted.has(r)]
+
+
+async def test_a_follower_that_is_interrupted_while_it_waits_closes_what_it_reads_and_says_nothing_else() -> None:
+    """Ctrl-C cancels the command's task."""
+    closed = asyncio.Event()
+
+    class Quiet(Log):
+        async def wait(self, _: float) -> None:
+            self.waits += 1
+            try:
+                await asyncio.Event().wait()
+            finally:
+                closed.set()
+
+    log = Quiet([[]])
+    task = asyncio.create_task(tail._follow(Shown(), cast(Any, log), {("t", 0): 0}, EVERYTHING, raw=False))
+    while not log.waits:  # noqa: ASYNC110 - a fake's own counter
+        await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert closed.is_set()
+
+
+async def test_what_ends_the_reading_ends_the_follower() -> None:
+    class Broken(Log):
+        async def wait(self, _: float) -> None:
+            raise BusError("no more")
+
+    with pytest.raises(BusError, match="no more"):
+        await tail._follow(Shown(), cast(Any, Broken([[]])), {("t", 0): 0}, EVERYTHING, raw=False)
 
 
 ZONES = [timezone(timedelta(minutes=m)) for m in (0, 480, -570, 345, 840, -720)]
