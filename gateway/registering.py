@@ -12,7 +12,7 @@ from typing import Final
 from agents.runtime.envelope import Origin, encode
 from agents.runtime.messages import Mismatch
 from agents.runtime.sealing import CannotOpen, Keyring
-from bus.errors import BusAway
+from bus.errors import BusAway, RecordRefused
 from bus.log import Bus
 from bus.record import Outgoing
 from config import faults, logs
@@ -94,10 +94,10 @@ class Registering:
             with faults.around("gateway.send"):
                 await self._bus.append([record])
             self._append_failed_s = -math.inf
-        except BusAway as exc:
+        except (BusAway, RecordRefused) as exc:  # refused: a topic of ours was taken away, for what a request may hold is smaller
             self._append_failed_s = time.monotonic()
-            log.warning("the bus is away", why=str(exc))
-            raise away("The bus cannot be reached; nothing was done. Send the same request again.") from None
+            log.warning("the bus does not take a request", why=str(exc))
+            raise away("The bus does not answer; send the same request again, under the same key: it takes effect once.") from None
 
     async def _outcome(self, request: RegistrationRequest, ticket: Ticket) -> RegistrationDocument:
         until_s = asyncio.get_running_loop().time() + self._wait_s

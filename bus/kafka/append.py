@@ -12,7 +12,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
+from aiokafka.errors import (
+    CorruptRecordException,
+    InvalidTimestampError,
+    InvalidTopicError,
+    KafkaError,
+    MessageSizeTooLargeError,
+    PolicyViolationError,
+    RecordListTooLargeError,
+    UnknownError,
+    UnsupportedForMessageFormatError,
+)
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from bus.errors import BusAway, BusError, RecordRefused
@@ -21,13 +31,24 @@ from bus.kafka import fences
 from bus.kafka.cluster import Cluster
 from bus.kafka.limits import Limit, Limits
 from bus.kafka.producer import Sender
-from bus.kafka.protocol import explained, reason
+from bus.kafka.protocol import reason
 from bus.kafka.times import with_own_time
 from bus.partitioning import partition_of
 from bus.record import Fence, Outgoing
 
 UNCOMPRESSED = 0
 TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
+# Only these say that this record can never be taken; an error that is no more than final for a producer or a right that is missing
+# says nothing about a record: whoever sends waits. (`UnknownError` is also what aiokafka makes of a code that it does not know.)
+OF_THE_RECORD = (
+    *TOO_LARGE,
+    CorruptRecordException,
+    InvalidTimestampError,
+    InvalidTopicError,
+    PolicyViolationError,
+    UnknownError,
+    UnsupportedForMessageFormatError,
+)
 SIZE_TRIES = 3  # a limit that is lowered again and again
 
 log = logging.getLogger("lendbus.bus")
@@ -177,10 +198,9 @@ class Appender:
         return await self._refused(lane, parts_max, refusal, what)
 
     async def _refused(self, lane: Lane, parts_max: int, exc: BaseException, what: str) -> None:
-        error = explained(exc, what)
         self.limits.forget(lane.topic)
-        if isinstance(error, BusAway):
-            return _fail(lane.waiting, error)
+        if not isinstance(exc, OF_THE_RECORD):
+            return _fail(lane.waiting, BusAway(f"{what}: Kafka cannot do it just now ({reason(exc)})"))
         if parts_max > 1 and len(lane.waiting) > 1:
             return await self._step(lane, 1)
         return _fail_first(lane, RecordRefused(f"{what}: Kafka refuses ({reason(exc)})"))

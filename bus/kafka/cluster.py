@@ -231,4 +231,4 @@ async def within(seconds: float, work: Awaitable[object], what: str) -> None:
         async with asyncio.timeout(seconds):
             await work
     except (TimeoutError, KafkaError, OSError, BusAway) as exc:
-        log.warning("%s did not end well: %s", what, exc or type(exc).__name__)
+        log.warning("%s did not end well: %s", what, str(exc) or type(exc).__name__)

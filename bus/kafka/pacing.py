@@ -1,7 +1,7 @@
-"""aiokafka while a broker is away: it asks without a pause, and says each try aloud. Ours waits between two tries and says it seldom.
+"""aiokafka while a broker or a topic is away: it asks without a pause, and says each try aloud. Ours waits, and says it seldom.
 
 Measured with a killed broker: one worker asked 370 times a second for metadata, burnt the core that the broker wanted for its
-start, and wrote 4 MB of the same lines.
+start, and wrote 4 MB of the same lines. With a topic that somebody had deleted a sender asked 2,000 times a second.
 """
 
 import asyncio
@@ -11,18 +11,27 @@ from typing import Any, Final
 
 UPDATE_AGAIN_S: Final = 0.2  # whoever wants metadata that cannot be had waits so long together with everybody else
 SAME_WORDS_S: Final = 10.0
-TALKATIVE: Final = ("aiokafka.consumer.fetcher", "aiokafka.consumer.group_coordinator", "aiokafka.producer.sender", "aiokafka.conn")
+TALKATIVE: Final = (
+    "aiokafka.consumer.fetcher",
+    "aiokafka.consumer.group_coordinator",
+    "aiokafka.producer.sender",
+    "aiokafka.conn",
+    "aiokafka.cluster",
+)
 
 
 def paced(client: Any) -> None:
-    """Let an `AIOKafkaClient` pause after an update of its metadata that failed; all who wait for it share the pause."""
+    """Let an `AIOKafkaClient` pause after an update of its metadata that failed, or did not find what it asked for.
+
+    All who wait for the update share the pause.
+    """
     update = client._metadata_update
 
     async def patiently(cluster: Any, topics: Any) -> bool:
-        if done := await update(cluster, topics):
-            return bool(done)
-        await asyncio.sleep(UPDATE_AGAIN_S)
-        return False
+        done = bool(await update(cluster, topics))
+        if not done or any(cluster.partitions_for_topic(topic) is None for topic in topics or ()):
+            await asyncio.sleep(UPDATE_AGAIN_S)
+        return done
 
     client._metadata_update = patiently
 

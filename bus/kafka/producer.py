@@ -8,6 +8,7 @@ holds fails at once, as BusAway: it may or may not be in the log). The next send
 
 import asyncio
 import logging
+from contextvars import Context
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
@@ -17,6 +18,7 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 from bus.errors import BusError
 from bus.kafka.cluster import REQUEST_S, Cluster, client_id, within
 from bus.kafka.pacing import paced
+from bus.kafka.protocol import passes
 from config import faults
 
 SEND_S_MAX = 10.0  # a batch with all its repetitions; then it is BusAway
@@ -45,8 +47,7 @@ class Sender:
                 with faults.around("bus.append"):
                     done = await (await producer.send_batch(batch, self._cluster.address.outside(topic), partition=partition))
         except (TimeoutError, KafkaError) as exc:
-            passes = isinstance(exc, TimeoutError) or exc.retriable
-            self._give_up(producer, abandon=passes)
+            self._give_up(producer, abandon=passes(exc))
             raise
         offset: int = done.offset
         return offset
@@ -64,7 +65,8 @@ class Sender:
             if self._closed:
                 raise BusError(f"the bus {self._cluster.address} is not open")
             if self._producer is None:
-                self._producer = await self._started()
+                # in a context of its own: what it says is not said of the request that happened to be the first
+                self._producer = await asyncio.create_task(self._started(), context=Context())
             return self._producer
 
     async def _started(self) -> AIOKafkaProducer:
@@ -97,7 +99,7 @@ class Sender:
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._ending.discard(task)
         if not task.cancelled() and (exc := task.exception()) is not None:
-            log.warning("a producer did not end well: %s", exc)
+            log.warning("a producer did not end well: %s", str(exc) or type(exc).__name__)
 
 
 class _Forgiving(set[Any]):

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from aiokafka.errors import BrokerResponseError, KafkaError, for_code
+from aiokafka.errors import BrokerResponseError, KafkaError, KafkaTimeoutError, for_code
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import Array, Boolean, Int8, Int16, Int32, Schema, String
 
@@ -25,9 +25,14 @@ def translated(what: str) -> Iterator[None]:
         raise BusAway(f"{what}: Kafka does not answer just now ({str(exc) or type(exc).__name__})") from exc
 
 
+def passes(exc: BaseException) -> bool:
+    """Whether it may be better later: aiokafka calls its own time-out, which is also what an abandoned producer fails with, final."""
+    return not isinstance(exc, KafkaError) or exc.retriable or isinstance(exc, KafkaTimeoutError)
+
+
 def explained(exc: BaseException, what: str) -> BusError:
     """The error as the bus raises it."""
-    if isinstance(exc, KafkaError) and not exc.retriable:
+    if not passes(exc):
         return BusError(f"{what}: Kafka refuses ({reason(exc)})")
     return BusAway(f"{what}: Kafka cannot do it just now ({reason(exc)})")
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from aiokafka.errors import OutOfOrderSequenceNumber
+from aiokafka.structs import TopicPartition
 
 from bus.connect import connect
 from bus.errors import BusAway, RecordRefused
@@ -60,7 +61,8 @@ async def test_one_record_that_the_broker_refuses_fails_its_own_caller_only(bus:
     assert (await bus.ends("t"))[0][1] == 10
 
 
-async def test_an_error_that_does_not_pass_replaces_the_producer(bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_error_that_ends_a_producer_says_nothing_of_a_record(bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The producer is replaced, and the relay asks again: no actor is suspended for it."""
     await bus.declare([TopicSpec("t")])
     await bus.append([outgoing("t")])
     producer = sender(bus)._producer
@@ -70,7 +72,7 @@ async def test_an_error_that_does_not_pass_replaces_the_producer(bus: Bus, monke
         raise OutOfOrderSequenceNumber
 
     monkeypatch.setattr(producer, "send_batch", broken)
-    with pytest.raises(RecordRefused, match="OutOfOrder"):
+    with pytest.raises(BusAway, match="OutOfOrder"):
         await bus.append([outgoing("t")])
     assert await bus.append([outgoing("t")]) == [(0, 1)]
     assert sender(bus)._producer is not producer
@@ -93,9 +95,25 @@ async def test_what_a_time_out_left_in_a_producer_never_follows_what_is_sent_lat
     assert [record.value for record in await read_all(bus, "t")] == [b"0", b"1", b"2"]
 
 
-def _tp(bus: Bus) -> object:
-    from aiokafka.structs import TopicPartition
+async def test_a_time_out_in_one_partition_is_no_refusal_in_another(bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both have a batch in the producer that is abandoned."""
+    await bus.declare([TopicSpec("t", partitions=2)])
+    await bus.append([outgoing("t", partition=0), outgoing("t", partition=1)])
+    producer = sender(bus)._producer
+    assert producer is not None
+    muted = producer._sender._muted_partitions
+    muted.update(TopicPartition(kafka(bus).address.outside("t"), number) for number in (0, 1))  # as while their leader is away
+    monkeypatch.setattr("bus.kafka.producer.SEND_S_MAX", 0.3)
+    calls = [asyncio.create_task(bus.append([outgoing("t", partition=0)]))]
+    await until(lambda: producer._message_accumulator._batches)
+    monkeypatch.setattr("bus.kafka.producer.SEND_S_MAX", 10.0)  # of the second one, which fails with the first one's producer
+    calls.append(asyncio.create_task(bus.append([outgoing("t", partition=1)])))
+    for answer in await asyncio.gather(*calls, return_exceptions=True):
+        assert isinstance(answer, BusAway), repr(answer)
+    assert [partition for partition, _ in await bus.append([outgoing("t", partition=0), outgoing("t", partition=1)])] == [0, 1]
 
+
+def _tp(bus: Bus) -> object:
     return TopicPartition(kafka(bus).address.outside("t"), 0)
 
 

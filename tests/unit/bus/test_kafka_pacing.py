@@ -5,6 +5,7 @@ import logging
 import time
 
 import pytest
+from aiokafka.cluster import ClusterMetadata
 
 from bus.kafka import pacing
 from bus.kafka.pacing import Seldom, calm, paced
@@ -36,6 +37,20 @@ async def test_an_update_that_failed_is_followed_by_a_pause_and_one_that_succeed
     client.answers = True
     assert await client._metadata_update(None, None)
     assert slept == [pacing.UPDATE_AGAIN_S] and client.updates == 2
+
+
+async def test_an_update_that_does_not_know_a_wanted_topic_is_followed_by_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    client, cluster = Client(), ClusterMetadata()
+    client.answers = True
+    paced(client)
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    assert await client._metadata_update(cluster, {"gone"})
+    assert slept == [pacing.UPDATE_AGAIN_S]
 
 
 def line(words: str, *values: object) -> logging.LogRecord:
