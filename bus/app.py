@@ -26,6 +26,9 @@ SEEK_TIMEOUT_S = 600.0  # a take-over waits for a store that somebody else has l
 class Positions(Protocol):
     """Where the positions are: the store (DESIGN 1)."""
 
+    async def identity(self) -> str:
+        """Which store it is, as every process of it says; empty where nobody needs to know. A group works on one store only."""
+
     async def assigned(self, tps: set[TP], fence: Fence) -> Mapping[TP, int]:
         """All of these are ours in this epoch, and nothing else: take the store over; the positions to read from.
 

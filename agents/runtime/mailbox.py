@@ -7,6 +7,7 @@ else has taken is dropped, and the others go on.
 """
 
 import asyncio
+import uuid
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from functools import partial
 from typing import Any
@@ -15,7 +16,7 @@ import faust
 import structlog
 from faust.types import TP
 
-from agents.runtime import metrics
+from agents.runtime import identity, metrics
 from agents.runtime.lane import Lane
 from agents.runtime.ownership import LostEpoch
 from agents.runtime.partition import Partition, Terms, take_over
@@ -26,7 +27,7 @@ from agents.runtime.start import Start, where_to_start
 from bus.errors import BusAway, LostLease
 from bus.log import Bus
 from bus.record import Fence
-from stores.engine import OutcomeUnknown, Store
+from stores.engine import OutcomeUnknown, Store, StoreAway
 
 log = structlog.get_logger("lendbus.mailbox")
 
@@ -58,6 +59,11 @@ class Mailbox:
         self._dropping: set[asyncio.Task[None]] = set()
         self._open = asyncio.Event()
         self._open.set()
+
+    async def identity(self) -> str:
+        """Which store the positions are of: two in one group would each handle a part of the messages."""
+        once = partial(self._store.transaction, "takeover.commit", identity.of_store, str(uuid.uuid4()))
+        return await until_back(once, StoreAway, what=f"store of {self.service.name}")
 
     async def assigned(self, tps: set[TP], fence: Fence) -> Mapping[TP, int]:
         """Take every assigned partition over in the store, anew each time; where to read on in each.

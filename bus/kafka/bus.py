@@ -104,6 +104,10 @@ class KafkaBus:
         """What the group has committed."""
         return await groups.offsets(self.cluster, group)
 
+    async def noted(self, group: str) -> dict[tuple[str, int], tuple[int, str]]:
+        """What the group has committed, each with the id of the store that stands beside it; empty for none."""
+        return await groups.noted(self.cluster, group)
+
     async def lag(self, group: str, topics_: Sequence[str]) -> dict[tuple[str, int], int]:
         """How far the group's offsets are behind the ends."""
         return await groups.lag(self.cluster, group, topics_)

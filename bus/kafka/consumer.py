@@ -19,7 +19,7 @@ from mode import Service
 from mode.utils.futures import notify
 
 from bus.errors import BusAway, BusError, LogMadeAnew
-from bus.kafka import fences, membership, read
+from bus.kafka import alarms, fences, membership, read
 from bus.kafka.bus import KafkaBus
 from bus.kafka.follow import runs_of, take
 from bus.kafka.lane import Lane
@@ -68,6 +68,7 @@ class Consumer(BaseConsumer):
         self._sought: Fence | None = None  # the one whose positions have been asked for
         self._asking: asyncio.Task[None] | None = None
         self._behind = False  # offsets could not be committed
+        self._store = ""  # whose positions they are, noted beside them
 
     async def on_start(self) -> None:
         """Connect. Raises BusAway when no broker answers."""
@@ -170,21 +171,17 @@ class Consumer(BaseConsumer):
     async def _watch(self) -> None:
         """Ask the coordinator how it is, and whether a log ends before what was read of it."""
         while not self.should_stop:
-            reason_ = membership.trouble(self.kafka, self.app.conf.id) or self._made_anew()
+            reason_ = (
+                membership.trouble(self.kafka, self.app.conf.id)
+                or alarms.log_made_anew(self._lanes, self.highwater)
+                or alarms.topic_grown(self._counts, self.kafka._client.cluster, self._bus.address)
+            )
             if reason_ is not None:
                 self.stop_flow()
                 await self.crash(reason_)
                 return
             membership.look_for(self.kafka)
             await self.sleep(WATCH_EVERY_S)
-
-    def _made_anew(self) -> LogMadeAnew | None:
-        for tp, lane in self._lanes.items():
-            end = self.highwater(tp)
-            if 0 < end < lane.taken or (end == 0 and lane.taken and lane.highwater):
-                return LogMadeAnew(f"{tp.topic}/{tp.partition} ends at {end}, but was read up to {lane.taken}: its log is another one")
-            lane.highwater = max(end, lane.highwater)
-        return None
 
     # positions
 
@@ -208,8 +205,10 @@ class Consumer(BaseConsumer):
         """Ask for the positions of every assigned partition, and deliver from there; one that is left out is not delivered."""
         tps = set(self._assigned)
         asked = getattr(self.app, "positions", None)
-        committed = {TP(*place): at for place, at in (await self._bus.offsets(fence.group)).items()} if asked is None else {}
-        wanted = dict(await asked.assigned(tps, fence)) if asked is not None else {tp: committed.get(tp, 0) for tp in tps}
+        noted = await self._bus.noted(fence.group)
+        self._store = await asked.identity() if asked is not None else ""
+        alarms.check_store(fence.group, self._store, {store for _, store in noted.values()})
+        wanted = dict(await asked.assigned(tps, fence)) if asked is not None else {tp: noted.get(tp, (0, ""))[0] for tp in tps}
         positions = {tp: at for tp, at in wanted.items() if tp in tps}
         for tp, at in positions.items():
             self._lanes[tp] = Lane(tp, at, self.callback)
@@ -322,7 +321,7 @@ class Consumer(BaseConsumer):
         if fence is None or not offsets:
             return False
         try:
-            await membership.write_offsets(self.kafka, {self._outside(tp): at for tp, at in offsets.items()}, fence)
+            await membership.write_offsets(self.kafka, {self._outside(tp): at for tp, at in offsets.items()}, fence, self._store)
         except BusAway as exc:
             log.log(logging.DEBUG if self._behind else logging.WARNING, "%s", exc)  # said once
             self._behind = True

@@ -18,13 +18,13 @@ from bus.kafka.protocol import check
 from bus.log import GroupMember, GroupRow
 
 OURS = re.compile(r"lendbus@(.+)/(\d+)")
-EPOCH = re.compile(r"epoch (\d+)")
+NOTE = re.compile(r"epoch (\d+)(?: store (\S+))?")
 DEAD = "Dead"
 
 
-def epoch_note(epoch: int) -> str:
-    """What is written beside a committed offset."""
-    return f"epoch {epoch}"
+def epoch_note(epoch: int, store: str = "") -> str:
+    """What is written beside a committed offset: the generation, and the id of the store whose position it is."""
+    return f"epoch {epoch} store {store}" if store else f"epoch {epoch}"
 
 
 async def committed(cluster: Cluster, group: str) -> dict[tuple[str, int], tuple[int, str]]:
@@ -46,6 +46,12 @@ async def offsets(cluster: Cluster, group: str) -> dict[tuple[str, int], int]:
     """See `Bus.offsets`."""
     found = await cluster.patiently(f"looking for the offsets of {group}", lambda: committed(cluster, group))
     return {place: found[place][0] for place in sorted(found)}
+
+
+async def noted(cluster: Cluster, group: str) -> dict[tuple[str, int], tuple[int, str]]:
+    """The group's offsets, each with the id of the store that stands beside it; empty for none. Raises BusAway."""
+    found = await cluster.patiently(f"looking for the offsets of {group}", lambda: committed(cluster, group))
+    return {place: (at, said[2] or "" if (said := NOTE.fullmatch(note)) else "") for place, (at, note) in found.items()}
 
 
 async def lag(cluster: Cluster, group: str, topics: Sequence[str]) -> dict[tuple[str, int], int]:
@@ -83,7 +89,7 @@ async def _row(cluster: Cluster, group: str) -> GroupRow | None:
         return None
     check(code)
     members = tuple(sorted(_member(cluster, each) for each in found))
-    notes = [int(said[1]) for _, note in (await committed(cluster, group)).values() if (said := EPOCH.fullmatch(note))]
+    notes = [int(said[1]) for _, note in (await committed(cluster, group)).values() if (said := NOTE.fullmatch(note))]
     owner = next((member for member in members if member.partitions), None)
     standby = tuple(member.pid for member in members if not member.partitions and member.pid is not None)
     return GroupRow(

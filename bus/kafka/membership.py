@@ -41,6 +41,7 @@ START_S_MAX = 10.0
 COMMIT_S_MAX = 3.0  # also what a revocation and a stop wait for it
 LEAVE_S_MAX = 2.0
 FETCH_PARTITION_BYTES = 1024 * 1024  # of one partition in one answer; a larger batch comes whole
+METADATA_MS_MAX = 30_000  # so long a topic that somebody has given more partitions is not noticed
 POLL_MS_MAX = 2**31 - 1  # a loop that waits for its store is no dead member: the heartbeat says that it lives
 
 FATAL = (
@@ -84,6 +85,7 @@ async def connected(cluster: Cluster, group: str) -> AIOKafkaConsumer:
         rebalance_timeout_ms=int(REBALANCE_S_MAX * 1000),
         request_timeout_ms=int(REQUEST_S_MAX * 1000),
         max_poll_interval_ms=POLL_MS_MAX,
+        metadata_max_age_ms=METADATA_MS_MAX,
         **cluster.address.client_options(),
     )
     paced(consumer._client)
@@ -114,15 +116,15 @@ def _tasks_of(consumer: AIOKafkaConsumer) -> list["asyncio.Task[None]"]:
     return [task for task in (coordinator and coordinator._coordination_task, fetcher and fetcher._fetch_task) if task]
 
 
-async def write_offsets(consumer: AIOKafkaConsumer, offsets: Mapping[TopicPartition, int], fence: Fence) -> None:
-    """Commit these offsets exactly, the generation beside them. Raises BusAway: later, BusError: never.
+async def write_offsets(consumer: AIOKafkaConsumer, offsets: Mapping[TopicPartition, int], fence: Fence, store: str) -> None:
+    """Commit these offsets exactly, the generation and the store beside them. Raises BusAway: later, BusError: never.
 
     Only as the member that they were assigned to. Who was put out of the group while it was frozen has no generation (-1) until
     it has joined again, and a broker takes a commit of nobody's for a group that is empty just then: the old over the newer.
     """
     if consumer._coordinator.generation != fence.epoch:
         raise BusAway(f"group {fence.group!r}: generation {fence.epoch} is over, its offsets are committed by who comes next")
-    wanted = {tp: OffsetAndMetadata(at, epoch_note(fence.epoch)) for tp, at in offsets.items()}
+    wanted = {tp: OffsetAndMetadata(at, epoch_note(fence.epoch, store)) for tp, at in offsets.items()}
     try:
         async with asyncio.timeout(COMMIT_S_MAX):
             with faults.around("bus.offsets"):

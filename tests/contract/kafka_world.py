@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, RecordsToDelete
 from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 from aiokafka.structs import TopicPartition
 from confluent_kafka import Producer
@@ -56,6 +56,16 @@ async def renew_topic(bus: Bus, spec: TopicSpec) -> None:
     """Make a topic anew."""
     await delete_topic(bus, spec.name)
     await bus.declare([spec])
+
+
+async def grow_topic(bus: Bus, topic: str, count: int) -> None:
+    """Give a topic more partitions, as an administrator may."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=server(bus))
+    await admin.start()
+    try:
+        await admin.create_partitions({outside(bus, topic): NewPartitions(total_count=count)})
+    finally:
+        await admin.close()
 
 
 async def delete_records(bus: Bus, topic: str, partition: int, before: int) -> None:
@@ -170,6 +180,10 @@ class MemberOfStore:
         self.name = name
         self.fences: list[Fence] = []
         self.owned: list[set[TP]] = []
+
+    async def identity(self) -> str:
+        """Nobody needs to know."""
+        return ""
 
     async def assigned(self, tps: set[TP], fence: Fence) -> Mapping[TP, int]:
         """Take these over."""

@@ -36,6 +36,9 @@ class Store:
         self.c.execute("CREATE TABLE IF NOT EXISTS at(id INTEGER PRIMARY KEY, epoch INTEGER, position INTEGER)")
         self.fence: Fence | None = None
 
+    async def identity(self) -> str:
+        return ""
+
     async def assigned(self, tps: set[TP], fence: Fence) -> Mapping[TP, int]:
         self.fence = fence
         self.c.execute(

@@ -9,8 +9,9 @@ from faust.types import TP
 
 from bus.app import make_app
 from bus.connect import connect
-from bus.errors import BusError, LogMadeAnew
+from bus.errors import BusAway, BusError, LogMadeAnew
 from bus.kafka import membership
+from bus.kafka.bus import Shared
 from bus.log import Bus, TopicSpec
 from tests.contract.kafka_world import (
     SharedStore,
@@ -18,6 +19,8 @@ from tests.contract.kafka_world import (
     append_odd_name,
     delete_group,
     delete_records,
+    grow_topic,
+    kafka,
     renew_topic,
     transaction,
 )
@@ -208,3 +211,35 @@ async def test_a_coordinator_that_refuses_ends_the_app_with_a_sentence(
         await until(lambda: reader.app.crashed)
         assert isinstance(reader.app.crash_reason, BusError)
         assert "group.min.session.timeout.ms" in str(reader.app.crash_reason)
+
+
+async def test_a_member_with_another_store_is_refused_before_it_takes_anything_over(bus_url: str, bus: Bus) -> None:
+    await bus.declare([TopicSpec("t", partitions=2)])
+    await bus.append([outgoing("t", partition=number) for number in (0, 1)])
+    ours = Reader(bus_url, "g", "t", positions=Remembered({TP("t", 0): 0, TP("t", 1): 0}))
+    ours.positions.store = "ours"
+    async with ours.running():
+        await until(lambda: len(ours.records) == 2)
+        stranger = Reader(bus_url, "g", "t", positions=Remembered({TP("t", 0): 0, TP("t", 1): 0}))
+        stranger.positions.store = "theirs"
+        async with stranger.running():
+            await until(lambda: stranger.app.crashed)
+            assert isinstance(stranger.app.crash_reason, BusError)
+            assert "works on another store (ours) than this process (theirs)" in str(stranger.app.crash_reason)
+            assert not stranger.positions.fences and not stranger.records
+        await bus.append([outgoing("t", partition=number) for number in (0, 1)])
+        await until(lambda: len({(r.partition, r.offset) for r in ours.records}) == 4)
+
+
+async def test_a_topic_that_has_grown_ends_the_app_and_takes_nothing_more(bus_url: str, bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(membership, "METADATA_MS_MAX", 500)
+    await bus.declare([TopicSpec("t", partitions=2)])
+    await bus.append([outgoing("t", partition=0)])
+    async with Reader(bus_url, "g", "t", positions=Remembered({TP("t", 0): 0, TP("t", 1): 0})).running() as reader:
+        await until(lambda: len(reader.records) == 1)
+        await grow_topic(bus, "t", 3)
+        await until(lambda: reader.app.crashed)
+        assert "has 3 partitions now and had 2" in str(reader.app.crash_reason)
+    Shared.of(kafka(bus).cluster).appender.limits.forget("t")
+    with pytest.raises(BusAway, match="has 3 partitions now and had 2"):
+        await bus.append([outgoing("t")])
