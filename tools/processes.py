@@ -161,7 +161,24 @@ def _signals() -> Iterator["asyncio.Future[None]"]:
         numbers.append(signal.SIGHUP)
     for number in numbers:
         loop.add_signal_handler(number, on_signal, number)
+    loop.add_signal_handler(signal.SIGUSR1, tell_tasks)
     yield came
+
+
+def tell_tasks() -> None:
+    """Write to standard error where every task of this loop stands; what a process that seems to do nothing waits for."""
+    for task in asyncio.all_tasks():
+        print(f"task {task.get_name()}", file=sys.stderr)
+        awaited: object = task.get_coro()
+        while awaited is not None:
+            frame = getattr(awaited, "cr_frame", None) or getattr(awaited, "ag_frame", None) or getattr(awaited, "gi_frame", None)
+            if frame is not None:
+                print(f"  {frame.f_code.co_filename}:{frame.f_lineno} {frame.f_code.co_name}", file=sys.stderr)
+            inner = getattr(awaited, "cr_await", None) or getattr(awaited, "ag_await", None) or getattr(awaited, "gi_yieldfrom", None)
+            if inner is None and frame is None:
+                print(f"  {awaited!r}"[:300], file=sys.stderr)
+            awaited = inner
+    sys.stderr.flush()
 
 
 def _end_by(number: int) -> None:

@@ -68,7 +68,12 @@ async def shared(world: World) -> list[Actor]:
         held = [world.watch.held(1, actor.pid) if actor.pid else {} for actor in actors]
         return all(held) and sum(map(len, held)) == PARTITIONS
 
-    await until(is_shared, "both workers own partitions")
+    try:
+        await until(is_shared, "both workers own partitions")
+    except AssertionError:
+        for actor in actors:
+            actor.send(signal.SIGUSR1)  # their words are shown with the failure: where every task of theirs stands
+        raise
     return actors
 
 
