@@ -6,10 +6,11 @@ Faults by `LENDBUS_FAULT` (config.faults).
 
 import asyncio
 import json
+import os
 import signal
-import sqlite3
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from faust.types import TP
@@ -28,12 +29,11 @@ def say(event: str, **what: Any) -> None:
 
 
 class Store:
-    """A service's store in small: who owns it, and the position; each write checks the epoch in its transaction."""
+    """A service's store in small: a file an epoch with the position, so that who froze while it wrote stands in nobody's way."""
 
     def __init__(self, path: str) -> None:
-        self.c = sqlite3.connect(path, isolation_level=None, timeout=30)
-        self.c.execute("PRAGMA journal_mode=WAL")
-        self.c.execute("CREATE TABLE IF NOT EXISTS at(id INTEGER PRIMARY KEY, epoch INTEGER, position INTEGER)")
+        self.folder = Path(path)
+        self.folder.mkdir(exist_ok=True)
         self.fence: Fence | None = None
 
     async def identity(self) -> str:
@@ -41,11 +41,8 @@ class Store:
 
     async def assigned(self, tps: set[TP], fence: Fence) -> Mapping[TP, int]:
         self.fence = fence
-        self.c.execute(
-            "INSERT INTO at VALUES(0, ?, 0) ON CONFLICT DO UPDATE SET epoch=max(epoch, excluded.epoch)",
-            (fence.epoch,),
-        )
-        position = self.c.execute("SELECT position FROM at").fetchone()[0]
+        position = max((self._read(epoch) for epoch in self._epochs()), default=0)
+        self._write(fence.epoch, position)
         say("active", epoch=fence.epoch, position=position)
         return dict.fromkeys(tps, position)
 
@@ -55,10 +52,23 @@ class Store:
     def save(self, position: int) -> bool:
         """Whether the store is still ours."""
         assert self.fence is not None
-        ours = self.c.execute("UPDATE at SET position=? WHERE epoch=?", (position, self.fence.epoch)).rowcount == 1
-        if not ours:
+        ours = max(self._epochs()) == self.fence.epoch
+        if ours:
+            self._write(self.fence.epoch, position)
+        else:
             say("refused", epoch=self.fence.epoch)
         return ours
+
+    def _epochs(self) -> list[int]:
+        return [int(path.name) for path in self.folder.iterdir() if path.name.isdigit()]
+
+    def _read(self, epoch: int) -> int:
+        return int((self.folder / str(epoch)).read_text())
+
+    def _write(self, epoch: int, position: int) -> None:
+        new = self.folder / f"{epoch}.{os.getpid()}"
+        new.write_text(str(position))
+        new.replace(self.folder / str(epoch))
 
 
 async def main(url: str, group: str, source: str, destination: str, path: str) -> int:

@@ -37,7 +37,7 @@ async def copied(bus: Bus, count: int = COUNT) -> bool:
 async def test_a_killed_owner_is_followed_by_the_standby_and_nothing_is_lost_or_overtaken(bus_url: str, bus: Bus, tmp_path: Path) -> None:
     await bus.declare([TopicSpec("in"), TopicSpec("out")])
     async with members() as start:
-        pair = [await start(bus_url, "g", "in", "out", tmp_path / "store.db") for _ in range(2)]
+        pair = [await start(bus_url, "g", "in", "out", tmp_path / "store") for _ in range(2)]
         owner, standby = await settled(bus, *pair)
         loading = asyncio.create_task(load(bus))
         await until(lambda: _some(bus, 300))
@@ -57,7 +57,7 @@ async def test_a_frozen_owner_that_wakes_up_writes_nothing_and_ends(bus_url: str
     await bus.declare([TopicSpec("in"), TopicSpec("out")])
     committed: list[int] = []
     async with members() as start:
-        pair = [await start(bus_url, "g", "in", "out", tmp_path / "store.db") for _ in range(2)]
+        pair = [await start(bus_url, "g", "in", "out", tmp_path / "store") for _ in range(2)]
         owner, standby = await settled(bus, *pair)
         loading = asyncio.create_task(load(bus))
         watching = asyncio.create_task(_watch(bus, committed))
@@ -90,7 +90,7 @@ async def test_a_frozen_owner_that_wakes_up_writes_nothing_and_ends(bus_url: str
 async def test_an_owner_that_is_ended_gives_the_group_back(bus_url: str, bus: Bus, tmp_path: Path) -> None:
     await bus.declare([TopicSpec("in"), TopicSpec("out")])
     async with members() as start:
-        pair = [await start(bus_url, "g", "in", "out", tmp_path / "store.db") for _ in range(2)]
+        pair = [await start(bus_url, "g", "in", "out", tmp_path / "store") for _ in range(2)]
         owner, standby = await settled(bus, *pair)
         loading = asyncio.create_task(load(bus, 1000))
         await until(lambda: _some(bus, 100))
