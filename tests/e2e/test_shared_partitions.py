@@ -82,8 +82,8 @@ async def test_two_workers_share_the_partitions_one_dies_the_other_takes_over_an
 
 
 async def test_without_a_key_file_nothing_starts_and_the_sentence_says_how_to_make_one(servers: World) -> None:
-    for arguments in (["up", "--port", "0"], ["up", "--workers", "2", "--port", "0"], ["worker", "users"], ["gateway", "--port", "0"]):
-        refused = await servers.start(*arguments)
+    commands = (["up", "--port", "0"], ["up", "--workers", "2", "--port", "0"], ["worker", "users"], ["gateway", "--port", "0"])
+    for refused in await asyncio.gather(*(servers.start(*arguments) for arguments in commands)):
         assert await refused.ended() == 1
         [sentence] = refused.said().splitlines()
         assert sentence.startswith("There is no key file") and "lendbus keys make" in sentence
@@ -94,6 +94,7 @@ async def test_without_a_key_file_nothing_starts_and_the_sentence_says_how_to_ma
     assert await again.ended() == 2 and "there is a key file" in again.said()
 
 
+@pytest.mark.campaign
 async def test_the_demo_tells_its_story_in_a_place_of_its_own_on_both_servers(servers: World) -> None:
     demo = await servers.start("demo", "--once", "--json", "--port", "0", LENDBUS_WAIT_MS="6000")
     assert demo.process.stdout is not None

@@ -37,7 +37,7 @@ LETTERS_EACH: Final = 3
 SPOILT: Final = b'"to be mended"'
 NEW_LETTERS: Final = """SELECT id, key, value FROM dead_letter WHERE state = 'new' ORDER BY partition, "offset" """
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.campaign, pytest.mark.timeout(240)]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -18,7 +18,7 @@ __all__ = ["bytecode"]
 AGAIN_S_MAX = 30.0
 ALARM = "log alarm"
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.campaign, pytest.mark.timeout(150)]
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from tools.soak.troupe import Actor
 
 __all__ = ["bytecode"]
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.campaign, pytest.mark.timeout(150)]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -24,7 +24,7 @@ READ_ONLY = "ALTER SYSTEM SET default_transaction_read_only = {}"
 
 Hurt = Callable[[Server], Awaitable[None]]
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.campaign, pytest.mark.timeout(180)]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -66,7 +66,7 @@ async def test_a_short_soak_loses_doubles_and_reorders_nothing_and_prints_one_ob
     assert not list(tmp_path.iterdir()), "what went well leaves nothing behind"
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 @pytest.mark.timeout(180)
 async def test_a_short_soak_on_kafka_and_postgresql_ends_with_offsets_that_are_positions(
     tmp_path: Path, bytecode: Path, kafka_server: str, postgresql_address: str

@@ -120,6 +120,7 @@ async def test_a_replay_leaves_in_store_and_log_what_the_run_has_left(where: Set
             assert {number: sorted(rows * 2) for number, rows in said.items()} == {n: sorted(rows) for n, rows in twice.items()}
 
 
+@pytest.mark.campaign
 async def test_a_small_loop_bench_has_both_sides_at_both_batches(
     where: Settings, nothing_left: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -147,13 +148,13 @@ async def test_a_small_hop_bench_has_its_percentiles_and_its_floor(
     assert [name.partition(":")[0] for name in told["figures"]] == ["floor", "floor"]
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 async def test_a_take_over_is_measured_over_every_partition_of_the_dead(both: Settings, nothing_left: None) -> None:
     told = well_formed(await takeover.run(both, 1), "takeover")
     assert told["bars"]["take-over after kill -9, worst, s"]["bar"] == 4.0
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 async def test_workers_share_a_load_and_who_uses_the_processor_is_told(
     both: Settings, nothing_left: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

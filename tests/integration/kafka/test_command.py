@@ -86,7 +86,7 @@ def test_fetch_says_where_the_jars_are(here: Here) -> None:
     assert not here.data.exists()
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 @pytest.mark.timeout(COMMAND_S)
 def test_a_broker_is_started_found_running_killed_recovered_and_ended(here: Here) -> None:
     needed()

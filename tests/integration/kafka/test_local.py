@@ -27,7 +27,7 @@ def test_each_test_has_a_namespace_of_its_own(kafka_server: str, kafka_url: str)
     assert kafka_url.startswith(f"kafka://{kafka_server}/t")
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 @pytest.mark.timeout(300)
 async def test_a_broker_is_hurt_in_every_way_and_has_its_records_and_port_again(kafka_broker: Broker) -> None:
     await kafka_broker.start()
@@ -60,7 +60,7 @@ def test_a_port_in_use_is_said_before_anything_is_made(kafka_server: str, tmp_pa
     assert place.noted() is None and place.formatted_as() is None
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 @pytest.mark.timeout(120)
 async def test_a_broker_that_ends_at_its_start_is_explained_by_its_log(kafka_broker: Broker) -> None:
     place = kafka_broker.place
@@ -82,7 +82,7 @@ def test_the_records_of_another_cluster_are_not_touched(kafka_broker: Broker) ->
     assert place.noted() is None
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 @pytest.mark.timeout(120)
 def test_a_session_that_is_killed_takes_its_broker_with_it(tmp_path: Path) -> None:
     script = (

@@ -125,7 +125,7 @@ async def consume(guarded: Guarded, name: str, group: str, topic: str) -> None:
         await consumer.stop()
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 @pytest.mark.timeout(STARTED_S)
 async def test_everybody_may_do_their_work_and_nothing_else(kafka_broker: Broker, tmp_path: Path) -> None:
     guarded = Guarded(kafka_broker)
