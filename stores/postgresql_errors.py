@@ -4,6 +4,7 @@ Again(Exception)                 a deadlock or a serialization failure: repeat a
 StoreAway, RowRejected, WrongSchema, StoreRefused: see `stores.engine`
 """
 
+import ssl
 from typing import Final
 
 import asyncpg
@@ -35,6 +36,8 @@ AWAY: Final = (
     "58",
     "0A000",
 )  # lost, read-only or ended, no resources, locked, shut down, broken disk
+NO_TLS: Final = "rejected SSL upgrade"  # the driver's words for a server that does not speak TLS
+TLS_REFUSALS: Final = ("CERT", "UNKNOWN_CA", "HANDSHAKE_FAILURE", "VERSION", "PROTOCOL", "PEM", "KEY")  # in OpenSSL's words
 
 
 def is_fatal(exc: BaseException) -> bool:
@@ -50,9 +53,21 @@ def translated(exc: Exception, *, closed: bool) -> Exception:
         return _of_server(exc, str(exc.sqlstate or ""))
     if isinstance(exc, asyncpg.exceptions.ClientConfigurationError):
         return StoreRefused(f"the URL of the store cannot be used: {exc}")
+    if isinstance(exc, OSError) and _is_of_tls(exc):
+        return StoreRefused(f"the database server and we do not agree on TLS: {exc}; look at sslmode and the certificates in the URL")
     if closed or isinstance(exc, OSError | asyncpg.InternalClientError):
         return StoreAway(f"the database cannot be reached: {str(exc) or type(exc).__name__}")
     return exc
+
+
+def _is_of_tls(exc: OSError) -> bool:
+    """Whether the server speaks no TLS though it must, or a certificate does not hold; a handshake that was cut off is no such thing."""
+    if isinstance(exc, ssl.SSLCertVerificationError):
+        return True
+    if isinstance(exc, ssl.SSLError):
+        why = str(exc).upper().replace(" ", "_")
+        return not isinstance(exc, ssl.SSLEOFError | ssl.SSLZeroReturnError) and any(word in why for word in TLS_REFUSALS)
+    return isinstance(exc, ConnectionError) and NO_TLS in str(exc)
 
 
 def _of_server(exc: Exception, state: str) -> Exception:

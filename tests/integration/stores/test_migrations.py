@@ -12,7 +12,8 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, MetaData, inspect
 
 from stores import accounts, users
-from stores.engine import StoreAway, StoreRefused, is_postgresql
+from stores.accounts import statuses
+from stores.engine import Store, StoreAway, StoreRefused, is_postgresql
 from stores.migrate import NotAStore, OtherKeys, SchemaNewer, check_look_up_key, create, migrate
 from stores.runtime import RUNTIME
 from tests.integration.stores.direct import execute, inspected, sqlite_only
@@ -197,6 +198,26 @@ def test_a_postgresql_server_that_refuses_us_is_no_server_that_is_away(databases
         migrate("accounts", databases.url().replace("postgres@", "nobody_here@"))
     with pytest.raises(StoreAway, match="cannot be reached"):
         migrate("accounts", f"postgresql+asyncpg://postgres@127.0.0.1:{free_port()}/lendbus_accounts")
+
+
+async def test_a_postgresql_server_without_tls_is_no_server_that_is_away(databases: Databases) -> None:
+    url = databases.url()
+    migrate("accounts", f"{url}?sslmode=disable")
+    for work in (lambda: migrate("accounts", f"{url}?sslmode=require"), lambda: check_look_up_key("accounts", f"{url}?ssl=require", "k")):
+        with pytest.raises(StoreRefused, match=r"do not agree on TLS: .*rejected SSL upgrade"):
+            work()
+    store = await Store.open("accounts", f"{url}?sslmode=require")
+    try:
+        with pytest.raises(StoreRefused, match="do not agree on TLS"):
+            await store.transaction("loop.commit", lambda _: None)
+    finally:
+        await store.close()
+    plain = await Store.open("accounts", f"{url}?sslmode=prefer")
+    try:
+        async with plain.reading() as connection:
+            assert await statuses(connection, after="", limit=1) == []
+    finally:
+        await plain.close()
 
 
 def test_a_store_url_without_a_database_is_refused() -> None:
