@@ -7,6 +7,7 @@ usual URL of its kind; whoever uses a URL says whether it can already be used.
 import re
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, NamedTuple, Self
+from urllib.parse import parse_qs, urlsplit
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -22,7 +23,10 @@ DAY_MS: Final = 24 * 60 * MINUTE_MS
 _SERVICE = re.compile(r"[a-z]{1,32}", re.ASCII)
 _BUS_URL = re.compile(r"(sqlite):///\S+|(kafka)://\S+", re.ASCII)
 _DB_URL = re.compile(r"(sqlite)(?:\+aiosqlite)?:///\S+|(postgresql)(?:\+asyncpg)?://\S+", re.ASCII)
+_NAMED = re.compile(r"[^/]/[^/?]+(\?.*)?$")
 _PASSWORD = re.compile(r"(?<=://)([^/@:]*):[^@]*@")  # as SQLAlchemy reads a URL: a slash in a password need not be escaped
+_SECRET_OPTION = re.compile(r"([?&](?:password|sslpassword|passfile)=)[^&#]*", re.IGNORECASE)
+_LOOPBACK: Final = ("", "localhost", "127.0.0.1", "::1")  # none: the driver's own socket file
 _KAFKA_HERE: Final = "kafka://127.0.0.1:9092"
 _POSTGRESQL_HERE: Final = "postgresql+asyncpg://127.0.0.1:5432/lendbus"
 
@@ -50,6 +54,8 @@ def _bus(value: str) -> str:
 def _db(value: str) -> str:
     if value not in ("sqlite", "postgresql") and not _DB_URL.fullmatch(value):
         raise ValueError("say sqlite, postgresql, sqlite:///FOLDER or postgresql://USER:PASSWORD@HOST/DATABASE")
+    if value.startswith("postgresql") and "://" in value and not _NAMED.search(value):
+        raise ValueError("name the database too: postgresql://USER:PASSWORD@HOST/DATABASE")
     return value
 
 
@@ -149,6 +155,10 @@ class Settings(BaseSettings):
         address, question, options = url.partition("?")
         return f"{address}_{service}{question}{options}"
 
+    def stores_are_here(self) -> bool:
+        """Whether the stores are files of this machine, or a server that listens on its loopback address or on a socket file."""
+        return self.db_kind == "sqlite" or _host(self.store_url("any")) in _LOOPBACK
+
     def key_path(self) -> Path:
         """Where the key file is."""
         return (self.key_file or self.data / "keys.json").expanduser().absolute()
@@ -187,6 +197,12 @@ def _sentence(place: tuple[int | str, ...], what: str) -> str:
     return f"{variable(str(place[0]))}: {what[:1].lower()}{what[1:]}." if place else f"{what}."
 
 
+def _host(url: str) -> str:
+    """The host that a URL names first, in its authority or in its options; empty for none."""
+    parts = urlsplit(url)
+    return parse_qs(parts.query).get("host", [parts.hostname or ""])[0]
+
+
 def _absolute(url: str) -> str:
     scheme, sep, path = url.partition(":///")
     return f"{scheme}{sep}{Path(path).expanduser().absolute()}" if sep and scheme.startswith("sqlite") else url
@@ -197,4 +213,4 @@ def _shown(value: object) -> str:
         return ""
     if isinstance(value, bool):
         return str(value).lower()
-    return _PASSWORD.sub(r"\1:***@", str(value))
+    return _SECRET_OPTION.sub(r"\1***", _PASSWORD.sub(r"\1:***@", str(value)))

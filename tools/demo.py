@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from tools.options import Options
-from tools.output import say
+from tools.output import Failed, say
 from tools.port import PORT, with_port
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 DEMO_WAIT_MS: Final = 1_000  # how long a request waits in the demo: the one without its accounts agent should not bore
 SERVERS_WAIT_MS: Final = 3_000  # on Kafka and PostgreSQL, which may be cold
+STARTED_WITHIN_S: Final = 60.0  # with `--once`, servers that are away included
 WORKING_WITHIN_S: Final = 30.0  # the workers have joined their groups by then
 CHECK_WITHIN_S: Final = 10.0
 
@@ -81,8 +82,14 @@ async def _demo(crew: "Crew", options: Options, settings: "Settings", *, once: b
     from tools.starting import start_platform
 
     say(f"starting bus, accounts, users and gateway in {settings.data}")
-    outcome = Outcome(await start_platform(crew, settings), str(settings.data), place=_place(settings))
-    await _until_working(crew)
+    try:
+        async with asyncio.timeout(STARTED_WITHIN_S if once else None):  # without `--once` somebody may start a server meanwhile
+            outcome = Outcome(await start_platform(crew, settings), str(settings.data), place=_place(settings))
+            await _until_working(crew)
+    except TimeoutError:
+        raise Failed(
+            f"not started within {STARTED_WITHIN_S:g} s: do the servers that --bus and --db name answer? `lendbus kafka up` starts a broker"
+        ) from None
     await _play(crew, settings, outcome)
     outcome.findings = await _disagreements(settings)
     outcome.trace = await _traced(settings, outcome.scenes)

@@ -53,7 +53,7 @@ def redrive(
     unsafe_local: UNSAFE_LOCAL = False,
 ) -> None:
     """Send a copy, mended where something is given, to its topic under a new message id; everything else stays as it came."""
-    operate.must_be_said(unsafe_local, "dlq redrive")
+    operate.must_be_said(options, unsafe_local, "dlq redrive")
     from agents.runtime.operator import Mended, redrive_letter
 
     act = operate.acting(reason)
@@ -77,7 +77,7 @@ def skip(
     unsafe_local: UNSAFE_LOCAL = False,
 ) -> None:
     """Nobody will handle this record; who said so is written down."""
-    operate.must_be_said(unsafe_local, "dlq skip")
+    operate.must_be_said(options, unsafe_local, "dlq skip")
     from agents.runtime.operator import skip_letter
 
     act = operate.acting(reason)

@@ -21,12 +21,12 @@ T = TypeVar("T")
 UNSAFE_LOCAL = Annotated[bool, typer.Option("--unsafe-local", help="Yes, write to the store directly, past the operators' API.")]
 
 
-def must_be_said(unsafe_local: bool, command: str) -> None:
-    """Raise WrongUse unless `--unsafe-local` was said."""
+def must_be_said(options: "Options", unsafe_local: bool, command: str) -> None:
+    """Raise WrongUse unless `--unsafe-local` was said, and the store is one of this machine (DESIGN 3)."""
     if not unsafe_local:
-        raise WrongUse(
-            f"`lendbus {command}` writes to a store of this machine directly, which nobody authorizes: say --unsafe-local if you mean it"
-        )
+        raise WrongUse(f"`lendbus {command}` writes to a store directly, which nobody authorizes: say --unsafe-local if you mean it")
+    if not options.settings.stores_are_here():
+        raise WrongUse(f"`lendbus {command} --unsafe-local` is for a store of this machine: run it where the database listens on loopback")
 
 
 def acting(reason: str) -> "Act":

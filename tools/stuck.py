@@ -47,7 +47,7 @@ def redrive(
     unsafe_local: UNSAFE_LOCAL = False,
 ) -> None:
     """Try it again in place, now, with a fresh budget: the head of the queue first, then what waits behind it."""
-    operate.must_be_said(unsafe_local, "stuck redrive")
+    operate.must_be_said(options, unsafe_local, "stuck redrive")
     act = operate.acting(reason)
 
     async def acted() -> str:
@@ -79,7 +79,7 @@ def skip(
     unsafe_local: UNSAFE_LOCAL = False,
 ) -> None:
     """Give up the head of a suspended actor's queue; what waits behind it is tried next."""
-    operate.must_be_said(unsafe_local, "stuck skip")
+    operate.must_be_said(options, unsafe_local, "stuck skip")
     act = operate.acting(reason)
 
     async def acted() -> dict[str, Any]:

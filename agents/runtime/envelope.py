@@ -92,11 +92,13 @@ def decode(record: Record, registry: Registry) -> Delivery:
     message_id, type_, version, trace, principal, reply_to, mac, time = _identity(record.headers)
     kind = registry.get(type_)
     if kind is None:
-        raise Undecodable("unknown_type" if type_ else "no_type", repr(type_ or None)[:200])
+        raise Undecodable("unknown_type", repr(type_)[:200]) if type_ else Undecodable("no_type", "no header names its type")
     if version != str(kind.version):
         raise Undecodable("unknown_version", f"{kind.type} version {version or None!r}, known is {kind.version}")
     if not _UUID.fullmatch(message_id):
-        raise Undecodable("unusable_message_id" if message_id else "no_message_id", repr(message_id)[:200])
+        raise (
+            Undecodable("unusable_message_id", repr(message_id)[:200]) if message_id else Undecodable("no_message_id", "no header names it")
+        )
     actor = _actor(record.key)
     return Delivery(
         record,

@@ -1,5 +1,6 @@
 """What Kafka says as the bus says it, and the one request that aiokafka does not have."""
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -39,7 +40,7 @@ def explained(exc: BaseException, what: str) -> BusError:
 
 def reason(exc: BaseException) -> str:
     """The error in words: Kafka's own description where it has one."""
-    said = str(exc) or type(exc).__name__
+    said = re.sub(r", <AddressFamily[^>]*>", "", str(exc)) or type(exc).__name__
     description = exc.description if isinstance(exc, BrokerResponseError) and not exc.args else ""
     return f"{said}: {' '.join(description.split())}" if description else said
 

@@ -4,6 +4,7 @@ SQLite: files in the folder. Kafka: a fresh namespace on the broker that the set
 partitions as the platform's. PostgreSQL: fresh databases `NAME_bench_RANDOM_SERVICE` on the server that they name.
 """
 
+import contextlib
 import secrets
 import tempfile
 from collections.abc import AsyncIterator, Sequence
@@ -14,13 +15,17 @@ from typing import Final
 
 import asyncpg
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
 from sqlalchemy import MetaData, make_url
 
+from bus.errors import BusAway
 from bus.kafka.address import parse
 from bus.log import TopicSpec
 from config.settings import Settings, load, variable
+from stores.engine import StoreAway, StoreRefused
 from stores.migrate import create
 from stores.postgresql_url import connect_arguments
+from tools.output import Failed
 
 ANY: Final = "any"  # a service's name, for what is the same in the URL of every store
 PARTITIONS: Final = {"sqlite": 1, "kafka": 8}
@@ -105,14 +110,28 @@ def there(folder: Path) -> Place:
     return Place(load(data=folder), folder)
 
 
+SERVERS_AWAY = (BusAway, StoreAway, StoreRefused)
+
+
+def needs_servers(exc: Exception) -> Failed:
+    """The sentence for a server that is away or refuses."""
+    return Failed(f"{exc}; this needs the servers that --bus and --db name (`lendbus kafka up` starts a broker)")
+
+
 @asynccontextmanager
 async def a_place(settings: Settings) -> AsyncIterator[Place]:
-    """A place with a temporary folder; everything is gone afterwards."""
+    """A place with a temporary folder; everything is gone afterwards. Raises Failed when a server is away or refuses."""
     with tempfile.TemporaryDirectory(prefix="lendbus-bench-") as name:
         place = new(settings, Path(name))
         try:
             yield place
-        finally:
+        except BaseException as exc:
+            with contextlib.suppress(*SERVERS_AWAY, OSError, KafkaError):  # the first error counts
+                await place.remove()
+            if isinstance(exc, SERVERS_AWAY):
+                raise needs_servers(exc) from exc
+            raise
+        else:
             await place.remove()
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import collections
+import contextlib
 import shutil
 import signal
 import tempfile
@@ -10,11 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from aiokafka.errors import KafkaError
+
 from bus.connect import connect
 from bus.errors import BusAway
 from bus.log import Bus
 from config.settings import Settings
-from tools.bench.place import Place, new
+from tools.bench.place import SERVERS_AWAY, Place, needs_servers, new
 from tools.bench.report import conditions
 from tools.bench.service import END
 from tools.output import Failed, say
@@ -201,8 +204,9 @@ async def soak(terms: Terms, settings: Settings) -> dict[str, Any]:
     say(f"soak: {terms.seconds} s at {terms.rate} msg/s, seed {terms.seed} (--seed {terms.seed} makes the same faults again)")
     place = new(settings, Path(tempfile.mkdtemp(prefix="lendbus-soak-")))
     findings: dict[str, Any] = {"ok": False}
+    bus = await _opened(place)
     try:
-        findings = await _run(terms, place)
+        findings = await _run(terms, place, bus)
         return findings
     finally:
         if findings["ok"] and not terms.keep:
@@ -212,12 +216,25 @@ async def soak(terms: Terms, settings: Settings) -> dict[str, Any]:
             say(f"stores, log and the processes' words stay in {place.folder}")
 
 
-async def _run(terms: Terms, place: Place) -> dict[str, Any]:
-    await asyncio.to_thread(prepare, place)
-    bus, books = connect(place.bus_url), stores.of(place)
-    await bus.open()
+async def _opened(place: Place) -> Bus:
+    """The bus with its topics, the stores made. Raises Failed when a server is away or refuses; nothing is left behind then."""
+    bus = connect(place.bus_url)
     try:
+        await bus.open()
         await bus.declare(place.topics(TOPICS))
+        await asyncio.to_thread(prepare, place)
+    except SERVERS_AWAY as exc:
+        shutil.rmtree(place.folder)
+        with contextlib.suppress(*SERVERS_AWAY, OSError, KafkaError):
+            await bus.close()
+            await place.remove()
+        raise needs_servers(exc) from exc
+    return bus
+
+
+async def _run(terms: Terms, place: Place, bus: Bus) -> dict[str, Any]:
+    books = stores.of(place)
+    try:
         producer, troupe, watch = Producer(bus, terms.seed, terms.rate), Troupe(place, STAGES), Watch(place, bus, books)
         roles = AllShare(troupe, watch) if place.settings.bus_kind == "kafka" else OneWorks(bus, troupe, watch)
         deeds = Deeds(place, troupe, watch, roles, producer.actors)

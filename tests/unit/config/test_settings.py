@@ -99,6 +99,31 @@ def test_a_password_in_a_url_is_shown_nowhere() -> None:
     shown = {row.name: row.value for row in ours.rows()}
     assert shown["db"] == "postgresql://user:***@db/x"
     assert "hunter2" not in repr(ours)
+    inside = load(db="postgresql://db/x?user=u&password=hunter2&ssl=require")
+    assert {row.name: row.value for row in inside.rows()}["db"] == "postgresql://db/x?user=u&password=***&ssl=require"
+
+
+@pytest.mark.parametrize("url", ["postgresql://u@h", "postgresql://u@h:55432", "postgresql://u@h/", "postgresql+asyncpg://h/?ssl=require"])
+def test_a_server_without_a_database_is_not_enough(url: str) -> None:
+    with pytest.raises(SettingsError, match="name the database too"):
+        load(db=url)
+
+
+@pytest.mark.parametrize(
+    ("db", "here"),
+    [
+        ("sqlite", True),
+        ("postgresql", True),
+        ("postgresql://u@localhost:5433/x", True),
+        ("postgresql://u:p@[::1]/x", True),
+        ("postgresql:///x?host=127.0.0.1", True),
+        ("postgresql://u@192.0.2.1/x", False),
+        ("postgresql://u@db.example/x", False),
+        ("postgresql:///x?host=db.example", False),
+    ],
+)
+def test_whose_stores_are_of_this_machine(db: str, here: bool) -> None:
+    assert load(db=db).stores_are_here() is here
 
 
 def test_every_setting_has_a_description_and_where_it_is_a_quantity_its_unit() -> None:

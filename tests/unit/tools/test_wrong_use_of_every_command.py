@@ -124,7 +124,7 @@ GUARDED = [["dlq", "redrive"], ["dlq", "skip"], ["stuck", "redrive"], ["stuck", 
     [
         ("--bus", "kafka://u:secret@h:9092/a?security=no", "is not one of plaintext"),
         ("--bus", "kafka://u:secret@h:9092/a?nope=1", "expected kafka://host:port"),
-        ("--db", "postgresql://u:secret@h", "names no database"),
+        ("--db", "postgresql://u:secret@h", "name the database too"),
         ("--bus", "sqlite:", "say sqlite, kafka, sqlite:///PATH"),
         ("--db", "mysql://h/d", "say sqlite, postgresql, sqlite:///FOLDER"),
     ],
@@ -149,6 +149,12 @@ def test_a_folder_that_nothing_was_started_in_is_said_and_not_made(line: Line, c
 @pytest.mark.parametrize("path", GUARDED, ids=" ".join)
 def test_what_writes_wants_to_be_told_that_it_may(path: Line, capsys: pytest.CaptureFixture[str]) -> None:
     refused(capsys, [*path, "x", "--reason", "why"], f"`lendbus {' '.join(path)}` writes", "--unsafe-local")
+
+
+@pytest.mark.parametrize("path", GUARDED, ids=" ".join)
+def test_what_writes_past_the_operators_does_so_on_its_own_machine_only(path: Line, capsys: pytest.CaptureFixture[str]) -> None:
+    elsewhere = "postgresql://u@192.0.2.1/x"
+    refused(capsys, [*path, "x", "--unsafe-local", "--reason", "why", "--db", elsewhere], "is for a store of this machine")
 
 
 @pytest.mark.parametrize("reason", ["", " ", "\t\n", "\u3000"])
