@@ -63,9 +63,11 @@ def _must_be_readable(settings: "Settings") -> None:
         from sqlalchemy.exc import ArgumentError
 
         from stores.postgresql_url import parsed
+        from tools.assemble import SERVICES
 
         try:
-            parsed(settings.store_url("users"))
+            for service in SERVICES:
+                parsed(settings.store_url(service))
         except (ArgumentError, ValueError) as exc:
             raise WrongUse(f"LENDBUS_DB: {exc}") from None
 
