@@ -14,9 +14,11 @@ from typing import Any, Final, cast
 import pytest
 
 from agents.runtime.envelope import MESSAGE_ID
+from bus.log import Bus
 from bus.record import Record
 from config.settings import load
 from tools.bench.place import Place, here
+from tools.output import Failed
 from tools.soak import books, run, verdict
 from tools.soak.roles import Fall
 from tools.soak.run import SETTLE_S_MAX, Soak, Terms
@@ -313,7 +315,8 @@ async def test_it_is_settled_when_everything_is_there_and_read(world: World, pla
 async def test_the_folder_stays_when_somebody_will_want_to_look(
     ok: bool | None, keep: bool, stays: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    async def instead(_: Terms, place: Place) -> dict[str, Any]:
+    async def instead(_: Terms, place: Place, bus: Bus) -> dict[str, Any]:
+        await bus.close()
         (place.folder / "first.db").touch()
         if ok is None:
             raise RuntimeError("planted")
@@ -328,3 +331,12 @@ async def test_the_folder_stays_when_somebody_will_want_to_look(
     assert bool(left) is stays
     assert all(str(folder) in words for folder in left)
     assert "--seed 77" in words
+
+
+async def test_a_server_that_is_away_at_the_start_is_a_sentence_and_leaves_no_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with pytest.raises(Failed, match="cannot be reached.*this needs the servers that --bus and --db name"):
+        await run.soak(Terms(1, 77, 1, False), load(db="postgresql://postgres@127.0.0.1:1/x"))
+    assert not list(tmp_path.iterdir())
