@@ -23,7 +23,7 @@ DAY_MS: Final = 24 * 60 * MINUTE_MS
 _SERVICE = re.compile(r"[a-z]{1,32}", re.ASCII)
 _BUS_URL = re.compile(r"(sqlite):///\S+|(kafka)://\S+", re.ASCII)
 _DB_URL = re.compile(r"(sqlite)(?:\+aiosqlite)?:///\S+|(postgresql)(?:\+asyncpg)?://\S+", re.ASCII)
-_NAMED = re.compile(r"[^/]/[^/?]+(\?.*)?$")
+_NAMED = re.compile(r"postgresql[^:]*://(?:[^@?]*@)?[^/@?]*/[^/@?]+(?:\?.*)?", re.ASCII)
 _PASSWORD = re.compile(r"(?<=://)([^/@:]*):[^@]*@")  # as SQLAlchemy reads a URL: a slash in a password need not be escaped
 _SECRET_OPTION = re.compile(r"([?&](?:password|sslpassword|passfile)=)[^&#]*", re.IGNORECASE)
 _LOOPBACK: Final = ("", "localhost", "127.0.0.1", "::1")  # none: the driver's own socket file
@@ -54,8 +54,10 @@ def _bus(value: str) -> str:
 def _db(value: str) -> str:
     if value not in ("sqlite", "postgresql") and not _DB_URL.fullmatch(value):
         raise ValueError("say sqlite, postgresql, sqlite:///FOLDER or postgresql://USER:PASSWORD@HOST/DATABASE")
-    if value.startswith("postgresql") and "://" in value and not _NAMED.search(value):
-        raise ValueError("name the database too: postgresql://USER:PASSWORD@HOST/DATABASE")
+    if value.startswith("postgresql") and "://" in value and not _NAMED.fullmatch(value):
+        raise ValueError(
+            "the URL names no database; name the database too, with no slash behind it: postgresql://USER:PASSWORD@HOST/DATABASE"
+        )
     return value
 
 

@@ -103,7 +103,19 @@ def test_a_password_in_a_url_is_shown_nowhere() -> None:
     assert {row.name: row.value for row in inside.rows()}["db"] == "postgresql://db/x?user=u&password=***&ssl=require"
 
 
-@pytest.mark.parametrize("url", ["postgresql://u@h", "postgresql://u@h:55432", "postgresql://u@h/", "postgresql+asyncpg://h/?ssl=require"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://u@h",
+        "postgresql://u@h:55432",
+        "postgresql://u@h/",
+        "postgresql://u@h/x/",
+        "postgresql://u:a/b@h",
+        "postgresql://u@h?host=/run/pg",
+        "postgresql+asyncpg://h/?ssl=require",
+        "postgresql:///",
+    ],
+)
 def test_a_server_without_a_database_is_not_enough(url: str) -> None:
     with pytest.raises(SettingsError, match="name the database too"):
         load(db=url)
