@@ -337,6 +337,6 @@ async def test_a_server_that_is_away_at_the_start_is_a_sentence_and_leaves_no_fo
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    with pytest.raises(Failed, match="cannot be reached.*this needs the servers that --bus and --db name"):
+    with pytest.raises(Failed, match=r"cannot be reached.*this needs the servers that --bus and --db name"):
         await run.soak(Terms(1, 77, 1, False), load(db="postgresql://postgres@127.0.0.1:1/x"))
     assert not list(tmp_path.iterdir())

@@ -49,7 +49,7 @@ def test_every_command_that_there_is_explains_itself(name: str, capsys: pytest.C
         (["bank"], "comes with a later issue"),
         (["topics", "lss"], "No such command 'lss'"),
         (["settings", "--bus", "kafka://h:9092/ns?security=no"], "LENDBUS_BUS: security=no is not one of plaintext"),
-        (["settings", "--db", "postgresql://h"], "name the database too"),
+        (["settings", "--db", "postgresql://h"], "names no database"),
         (["settings", "--db", "postgresql://h/d?sslmood=require"], "LENDBUS_DB: the option 'sslmood' is not known here: say sslmode"),
         (["up", "--db", f"postgresql://h/{'x' * 57}"], "cut the database's name at 63 bytes"),  # `…_users` would fit
         (["settings", "--bus", "redis"], "LENDBUS_BUS: say sqlite, kafka"),

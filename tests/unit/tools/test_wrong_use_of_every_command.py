@@ -124,7 +124,7 @@ GUARDED = [["dlq", "redrive"], ["dlq", "skip"], ["stuck", "redrive"], ["stuck", 
     [
         ("--bus", "kafka://u:secret@h:9092/a?security=no", "is not one of plaintext"),
         ("--bus", "kafka://u:secret@h:9092/a?nope=1", "expected kafka://host:port"),
-        ("--db", "postgresql://u:secret@h", "name the database too"),
+        ("--db", "postgresql://u:secret@h", "names no database"),
         ("--bus", "sqlite:", "say sqlite, kafka, sqlite:///PATH"),
         ("--db", "mysql://h/d", "say sqlite, postgresql, sqlite:///FOLDER"),
     ],
