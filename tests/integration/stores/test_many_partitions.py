@@ -12,7 +12,7 @@ from faust.types import TP
 from agents.runtime import ownership
 from agents.runtime.mailbox import Mailbox
 from agents.runtime.ownership import LostEpoch
-from agents.runtime.partition import Terms
+from agents.runtime.partition import Partition, Terms
 from bus.errors import BusAway, LostLease
 from bus.record import Fence, Record
 from config import faults
@@ -81,6 +81,10 @@ class Post:
 
     def owned(self) -> list[int]:
         return sorted(p.tenure.partition for p in self.mailbox.owned())
+
+    def partition(self, number: int) -> Partition:
+        """One of them; which was taken over first is chance."""
+        return next(p for p in self.mailbox.owned() if p.tenure.partition == number)
 
     async def epochs(self) -> dict[int, int]:
         return {row[0]: row[1] for row in await self.world.rows(owner)}
@@ -152,7 +156,7 @@ async def test_a_partition_that_somebody_else_has_taken_is_dropped_and_the_other
 async def test_an_idle_partition_that_was_taken_is_found_by_its_scanner(post: Post) -> None:
     await post.assign(0, 1)
     await post.steal(0)
-    post.mailbox.owned()[0].wake.set()
+    post.partition(0).wake.set()
     await until(lambda: post.owned() == [1])
     assert post.rejoined == 1 and not post.mailbox.failed.done()
 
@@ -205,7 +209,7 @@ async def test_a_bug_in_one_partition_ends_the_worker(post: Post) -> None:
 async def test_a_run_revoked_while_it_waits_or_works_is_never_acknowledged_and_nobody_hangs(post: Post) -> None:
     await post.assign(0, 1)
     post.bus.hangs["w0"] = asyncio.Event()
-    relay = post.mailbox.owned()[0].relay
+    relay = post.partition(0).relay
     relay._room.clear()  # the run in work waits for the relay, one waits behind it, and one at the door
     events = [post.event(0) for _ in range(3)]
     handling = [asyncio.create_task(post.mailbox.handle(event)) for event in events]
