@@ -20,6 +20,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
+from agents.runtime import identity
 from agents.runtime.worker import Worker
 from bus.connect import connect
 from bus.kafka.bus import KafkaBus
@@ -27,6 +28,7 @@ from bus.log import Bus
 from bus.record import Outgoing
 from bus.sqlite.bus import SqliteBus
 from config.settings import Settings
+from stores.engine import Store
 from tools.bench.bare import Database, Postgresql, Recording, Sqlite, Where, instead
 from tools.bench.load import chunks, messages, surroundings
 from tools.bench.place import Place, a_place
@@ -92,9 +94,17 @@ async def _copy(filled: Place, name: str) -> AsyncIterator[Place]:
             shutil.copy(file, place.folder)
     try:
         await asyncio.to_thread(place.make_store, "first", METADATA)
+        await _begun_anew(place)
         yield place
     finally:
         await place.remove_stores()
+
+
+async def _begun_anew(place: Place) -> None:
+    """Every copy is the same store, begun anew, to who asks: a group works on one store only."""
+    store = await Store.open("first", place.store_url("first"))
+    await store.transaction("takeover.commit", identity.of_store, "bench")
+    await store.close()
 
 
 async def _replayed(recording: Recording, again: Place, bare: Place) -> float:
@@ -130,14 +140,12 @@ async def _drain(place: Place, count: int, batch: int) -> Took:
         await worker.start()
         running = asyncio.ensure_future(worker.watch())
         await asyncio.wait([far.all, running], return_when=asyncio.FIRST_COMPLETED)
-        if running.done():
-            running.result()
+        worker.request_stop()
+        await asyncio.wait([running])
+        await worker.stop()  # also one that has ended by itself: what it leaves open would keep this process
+        running.result()
         whole = count / (count - far.first) if count > far.first else 1.0
-        took = Took((far.ended_s - far.began_s) * whole, (far.ended_cpu_s - far.began_cpu_s) * whole)
-    worker.request_stop()
-    await running
-    await worker.stop()
-    return took
+        return Took((far.ended_s - far.began_s) * whole, (far.ended_cpu_s - far.began_cpu_s) * whole)
 
 
 class Far:
