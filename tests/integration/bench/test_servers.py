@@ -158,8 +158,8 @@ async def test_a_take_over_is_measured_over_every_partition_of_the_dead(both: Se
 async def test_workers_share_a_load_and_who_uses_the_processor_is_told(
     both: Settings, nothing_left: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scale, "LEFT_MIN", 0)  # so few may all be through before both are there
-    told = well_formed(await scale.run(both, 400, (1, 2)), "scale")
+    monkeypatch.setattr(scale, "LEFT_MIN", 0)  # nearly all of so few may be through before both are there
+    told = well_formed(await scale.run(both, 15_000, (1, 2)), "scale")
     values = {**told["figures"], **told["bars"]}
     for workers in ("1 worker", "2 workers"):
         assert {f"{workers}, msg/s", f"{workers}: processor of the workers, cores"} <= set(values)
