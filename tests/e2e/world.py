@@ -89,6 +89,7 @@ class World:
     bus: str | None = None  # not said: files in the data folder
     db: str | None = None
     running: list[Running] = field(default_factory=list)
+    started: int = 0
 
     @property
     def data(self) -> Path:
@@ -102,7 +103,8 @@ class World:
 
     async def start(self, *arguments: str, cwd: Path | None = None, data: str | None = None, **environment: str) -> Running:
         """Start `lendbus ARGUMENTS --data …`."""
-        errors = self.tmp / f"errors-{len(self.running)}"
+        errors = self.tmp / f"errors-{self.started}"
+        self.started += 1  # before anything is awaited: several are started at a time
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("LENDBUS_")}
         with errors.open("wb") as stderr:
             process = await asyncio.create_subprocess_exec(
