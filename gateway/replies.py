@@ -15,7 +15,6 @@ from typing import Final, NamedTuple
 from agents.runtime.decision import Message
 from agents.runtime.envelope import Undecodable, decode
 from agents.runtime.messages import GATEWAY_REPLIES
-from agents.users.messages import RegistrationEnded
 from bus.errors import BusError
 from bus.log import Bus
 from bus.record import Record
@@ -138,7 +137,7 @@ class Replies:
         ticket = self._tickets.get(delivery.reply_to or "")
         if ticket is None:
             return
-        everybody = self._same[ticket.subject] if isinstance(delivery.message, RegistrationEnded) else (ticket,)
+        everybody = self._same[ticket.subject] if delivery.message.final else (ticket,)
         for each in everybody:
             each.put(delivery.message)
 

@@ -6,10 +6,12 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from sqlalchemy import Table, select
 
+from agents.runtime.decision import Need
 from stores.engine import Row, StaleVersion, Tx
 from stores.statement import Statement, delete_version, in_list, insert_row, update_version
 
 S = TypeVar("S")
+Wanted = tuple[str, Need]  # the actor whose message needs it
 
 
 class Change(NamedTuple, Generic[S]):
@@ -23,8 +25,8 @@ class Change(NamedTuple, Generic[S]):
 class ActorStore(Protocol[S]):
     """How a service's actors are loaded and saved, a batch at a time, inside the loop's transaction."""
 
-    def load(self, tx: Tx, actors: Sequence[str]) -> dict[str, tuple[S, int]]:
-        """The actors that exist, each with its version."""
+    def load(self, tx: Tx, actors: Sequence[str], needs: Sequence[Wanted] = ()) -> dict[str, tuple[S, int]]:
+        """The actors that exist, each with its version, and with the rows beside it that its messages need."""
         ...
 
     def save(self, tx: Tx, changes: Sequence[Change[S]]) -> None:
@@ -45,8 +47,8 @@ class Actors(Generic[S]):
         self._update = update_version(table)
         self._delete = delete_version(table)
 
-    def load(self, tx: Tx, actors: Sequence[str]) -> dict[str, tuple[S, int]]:
-        """The actors that exist, each with its version."""
+    def load(self, tx: Tx, actors: Sequence[str], needs: Sequence[Wanted] = ()) -> dict[str, tuple[S, int]]:
+        """The actors that exist, each with its version; one row has nothing beside it."""
         make = self._from_row
         return {row[0]: (make(row[0], row[2:]), row[1]) for row in tx.all(self._select, tx.list(actors))}
 

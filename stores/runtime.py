@@ -220,3 +220,10 @@ audit = Table(
 )
 
 meta = Table("meta", RUNTIME, Column("name", Text, primary_key=True), Column("value", Text, nullable=False))
+
+business_day = Table(
+    "business_day",
+    RUNTIME,
+    Column("id", Integer, primary_key=True, autoincrement=False),  # one row
+    Column("date", Text, nullable=False),
+)

@@ -7,7 +7,7 @@ from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from agents.users.model import Member, MemberStatus, Registration, Status
-from stores.actors import Actors, Change
+from stores.actors import Actors, Change, Wanted
 from stores.engine import Row, Tx
 
 METADATA = MetaData()
@@ -64,7 +64,7 @@ class Registrations:
         self._registrations: Actors[Registration] = Actors(registration, to_row=_registration_row, from_row=_registration)
         self._members: Actors[Member] = Actors(member, to_row=_member_row, from_row=_member)
 
-    def load(self, tx: Tx, actors: Sequence[str]) -> dict[str, tuple[Registration, int]]:
+    def load(self, tx: Tx, actors: Sequence[str], needs: Sequence[Wanted] = ()) -> dict[str, tuple[Registration, int]]:
         """The registrations that exist, each with its member and its version."""
         members = self._members.load(tx, actors)
         found = self._registrations.load(tx, actors)

@@ -63,6 +63,12 @@ class Overlay:
         for c in wanted:
             self._now.setdefault(row_value(c), actor)
 
+    def give_back(self, actor: str, claims: Sequence[Claim]) -> None:
+        """The actor owns these no longer; what is not its own stays whose it is."""
+        for value in map(row_value, claims):
+            if self._now.get(value) == actor:
+                del self._now[value]
+
     def free(self, actor: str) -> None:
         """Everything that the actor owned belongs to nobody."""
         self._now = {value: owner for value, owner in self._now.items() if owner != actor}

@@ -23,6 +23,18 @@ class Claim(NamedTuple):
     value: str
 
 
+class Need(NamedTuple):
+    """Rows beside an actor that handling a message wants to see, e.g. one bid of a loan, or the next ones of a step.
+
+    What `kind` there is, and what `key` and `after` mean, says the service's store; `limit` bounds how many rows may come (0: by key, all).
+    """
+
+    kind: str
+    key: str = ""
+    after: str = ""
+    limit: int = 0
+
+
 class Message(BaseModel):
     """Anything that is said on the bus: typed, versioned, addressed to one topic (`topic`), keyed by one actor's id.
 
@@ -35,17 +47,30 @@ class Message(BaseModel):
     topic: ClassVar[str]
     version: ClassVar[int] = 1
     sealed: ClassVar[frozenset[str]] = frozenset()
+    final: ClassVar[bool] = False
 
     def claims(self) -> tuple[Claim, ...]:
         """The values that handling this message wants to own; the loop finds out who has them before `behave`."""
         return ()
 
+    def needs(self) -> tuple[Need, ...]:
+        """The rows beside its actor that handling this message wants to see; the store loads them with the actor."""
+        return ()
+
+    def thing(self, actor: str) -> str:
+        """What a person who says this waits for, or is told of: the actor, unless the message is about something of it (a loan's bid)."""
+        return actor
+
 
 class Send(NamedTuple):
-    """A message to one actor: it goes to the message's own topic, keyed by `key`, after COMMIT."""
+    """A message to one actor, keyed by `key`, after COMMIT. It goes to the message's own topic.
+
+    An answer that several services may be told (an order's end) goes to the topic of the one that asked: `topic`.
+    """
 
     key: str
     message: Message
+    topic: str | None = None
 
 
 class SetTimer(NamedTuple):
@@ -74,7 +99,10 @@ class Attempt(NamedTuple):
 
 
 class Context(NamedTuple):
-    """What the loop looked up: when it is, who asks, which message this is, and which claims others own."""
+    """What the loop looked up: when it is, who asks, which message this is, and which claims others own.
+
+    `business_date` and `books` are there for a service that has them (`Service`); books are read here and changed by entries.
+    """
 
     actor: str
     message_id: str
@@ -83,13 +111,16 @@ class Context(NamedTuple):
     trace_id: str = ""
     business_date: date | None = None
     claims_lost: tuple[str, ...] = ()
+    books: Any = None
 
 
 class Decision(NamedTuple, Generic[S]):
     """The state after (None: the actor is nothing, or is nothing any more), and what follows from it.
 
     `answer` goes back to whoever asked, keyed by this actor; `reply` is the final answer to every person who waits
-    for this actor; `aliases` are business ids that `lendbus trace` shall find this actor's trace by.
+    for its thing; `aliases` are business ids that `lendbus trace` shall find this actor's trace by.
+    `frees` are claims that the actor gives back while it goes on; `entries` go into the service's books, all or none;
+    `business_date` is the date on which the service stands from now on.
     A refusal keeps the state as it was and takes no claims.
     """
 
@@ -101,6 +132,9 @@ class Decision(NamedTuple, Generic[S]):
     reply: Message | None = None
     aliases: tuple[str, ...] = ()
     refused: bool = False
+    frees: tuple[Claim, ...] = ()
+    entries: tuple[Any, ...] = ()
+    business_date: date | None = None
 
     @classmethod
     def refuse(cls, answer: Message, *, state: S | None = None) -> Self:

@@ -271,9 +271,17 @@ def _kind(message: type[Message]) -> tuple[bytes, bytes]:
 
 
 def encode(
-    message: Message, *, key: str, message_id: str, origin: Origin, now_ms: int, reply_to: str | None = None, mac: str | None = None
+    message: Message,
+    *,
+    key: str,
+    message_id: str,
+    origin: Origin,
+    now_ms: int,
+    reply_to: str | None = None,
+    mac: str | None = None,
+    topic: str | None = None,
 ) -> Outgoing:
-    """The record of a message, its size asserted as by `body`."""
+    """The record of a message, for its own topic or another one, its size asserted as by `body`."""
     value = body(message, key)
     causation, trace, principal = origin
     names: tuple[str, ...] = _MADE
@@ -283,4 +291,4 @@ def encode(
     if mac is not None:
         names, values = (*names, CONTENT_MAC), [*values, mac.encode()]
     blob = pack(names, values)
-    return Outgoing(message.topic, key.encode(), value, PackedHeaders(blob), now_ms, None, blob)
+    return Outgoing(topic or message.topic, key.encode(), value, PackedHeaders(blob), now_ms, None, blob)

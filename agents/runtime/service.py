@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
+from agents.runtime.books import BookStore
 from agents.runtime.decision import Context, Decision, Message
 from agents.runtime.tcc import Participant
 from stores.actors import ActorStore
@@ -19,7 +20,8 @@ class Service(Generic[S]):
     """One service: the mailbox it reads, what may be said to it, how its actors are stored, and what it decides.
 
     `participant` puts the TCC barrier around the behaviour; `callers` are the targets of its attempts by name. `is_final` says of
-    a state that nothing changes any more: whoever repeats a message to such an actor has no answer left to wait for.
+    a state and a thing of it that nothing changes any more: whoever repeats a message about it has no answer left to wait for.
+    `books` is what all actors of the mailbox share (one partition only); `dated` services stand on a business date.
     """
 
     name: str
@@ -29,7 +31,9 @@ class Service(Generic[S]):
     behave: Callable[[S | None, Any, Context], Decision[S]]
     participant: Participant | None = None
     callers: Mapping[str, Caller] = field(default_factory=dict)
-    is_final: Callable[[S], bool] = lambda _: False
+    is_final: Callable[[S, str], bool] = lambda _, __: False
+    books: BookStore[S] | None = None
+    dated: bool = False
 
     @property
     def registry(self) -> dict[str, type[Message]]:

@@ -1,4 +1,8 @@
-"""Who waits for an actor's final answer: at most `REPLY_TO_MAX` HTTP requests, each of which gets it (DESIGN 3)."""
+"""Who waits for the final answer about a thing: at most `REPLY_TO_MAX` HTTP requests, each of which gets it (DESIGN 3).
+
+The thing is the actor itself, or something of it that a message names: two investors who bid for one loan wait for two things.
+The table's column is called `actor` since there were no others.
+"""
 
 from collections import defaultdict
 
@@ -32,32 +36,32 @@ class Waiting:
         self._new: dict[tuple[str, str], None] = {}
         self._answers: dict[str, tuple[Delivery, Message]] = {}
 
-    def add(self, actor: str, reply_to: str) -> None:
-        """This request waits for the actor's final answer."""
-        self._new[(actor, reply_to)] = None
+    def add(self, thing: str, reply_to: str) -> None:
+        """This request waits for the final answer about the thing."""
+        self._new[(thing, reply_to)] = None
 
     def answer(self, d: Delivery, message: Message) -> None:
-        """The final answer, for everybody who waits."""
-        self._answers[d.actor] = (d, message)
+        """The final answer, for everybody who waits for what it names."""
+        self._answers[message.thing(d.actor)] = (d, message)
 
     def save(self, tx: Tx, *, now_ms: int) -> list[tuple[str, Outgoing]]:
         """Keep who still waits; return the answers to those who need not any more, as (actor, record)."""
         if not self._new and not self._answers:
             return []
-        for actor, reply_to in tx.all(_OF, tx.list(sorted({a for a, _ in self._new} | self._answers.keys()))):
-            self._known[actor].append(reply_to)
-        room = {actor: REPLY_TO_MAX - len(known) for actor, known in self._known.items()}
+        for thing, reply_to in tx.all(_OF, tx.list(sorted({t for t, _ in self._new} | self._answers.keys()))):
+            self._known[thing].append(reply_to)
+        room = {thing: REPLY_TO_MAX - len(known) for thing, known in self._known.items()}
         added = []
-        for actor, reply_to in self._new:
-            left = room.get(actor, REPLY_TO_MAX)
-            if left > 0 and reply_to not in self._known[actor]:
-                room[actor] = left - 1
-                self._known[actor].append(reply_to)
-                added.append((actor, reply_to, now_ms))
+        for thing, reply_to in self._new:
+            left = room.get(thing, REPLY_TO_MAX)
+            if left > 0 and reply_to not in self._known[thing]:
+                room[thing] = left - 1
+                self._known[thing].append(reply_to)
+                added.append((thing, reply_to, now_ms))
         tx.many(_ADD, sorted(row for row in added if row[0] not in self._answers))
-        tx.many(_ANSWERED, sorted((actor,) for actor in self._answers))
+        tx.many(_ANSWERED, sorted((thing,) for thing in self._answers))
         return [
-            (actor, reply(message, reply_to, caused_by=d, now_ms=now_ms))
-            for actor, (d, message) in self._answers.items()
-            for reply_to in self._known[actor]
+            (d.actor, reply(message, reply_to, caused_by=d, now_ms=now_ms))
+            for thing, (d, message) in self._answers.items()
+            for reply_to in self._known[thing]
         ]

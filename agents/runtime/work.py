@@ -6,11 +6,13 @@ before left, `save` writes it all back. A behaviour that raises parks its messag
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Generic, NamedTuple, TypeVar
 
-from agents.runtime import attempts, barrier, outbox, suspension, timers, waiting
+from agents.runtime import attempts, barrier, business_day, outbox, suspension, timers, waiting
+from agents.runtime.books import Books
 from agents.runtime.claims import Overlay
-from agents.runtime.decision import ClearTimer, Context, Decision, Message, SetTimer, derived_id
+from agents.runtime.decision import ClearTimer, Context, Decision, Message, Send, SetTimer, derived_id
 from agents.runtime.envelope import Delivery, Origin, body, encode
 from agents.runtime.messages import Known, Mismatch, Suspended
 from agents.runtime.outbox import Pending
@@ -64,6 +66,9 @@ class Work(Generic[S]):
         self._forgotten: set[str] = set()
         self._attempts: list[Row] = []
         self._aliases: list[Row] = []
+        self._books: Books | None = None
+        self._date: date | None = None  # read once a batch, whatever the batch makes of it (FLOWS 5.2)
+        self._new_date: date | None = None
         self._parked: list[Delivery] = []
 
     def load(self, tx: Tx, deliveries: Sequence[Delivery], also: Sequence[Delivery] = (), *, heal: str | None = None) -> None:
@@ -77,18 +82,23 @@ class Work(Generic[S]):
         self._suspended = suspension.among(tx, actors) - {heal}
         if self._uses_claims:
             self._claims.read(tx, [(d.actor, c) for d in deliveries for c in d.message.claims()], actors)
-        for actor, (state, version) in self.service.store.load(tx, actors).items():
+        needs = [(d.actor, need) for d in deliveries for need in d.message.needs()]
+        for actor, (state, version) in self.service.store.load(tx, actors, needs).items():
             self._states[actor], self._versions[actor] = state, version
         self._before = dict(self._states)
         self._barrier.load(tx, actors)
+        if self.service.books is not None:
+            self._books = self.service.books.load(tx, [(self._states.get(d.actor), d.message) for d in deliveries])
+        if self.service.dated:
+            self._date = business_day.read(tx)
 
     def handle(self, d: Delivery) -> None:
         """One message: behave, or queue behind its suspended actor, or suspend the actor because it raised."""
         if d.reply_to is not None:
-            self._waiting.add(d.actor, d.reply_to)
+            self._waiting.add(d.message.thing(d.actor), d.reply_to)
         if d.actor in self._suspended:
             self._parked.append(d)
-            self._tell(d, Suspended(id=d.actor))
+            self._tell(d, Suspended(id=d.message.thing(d.actor)))
             return
         if failure := self.attempt(d):
             self.suspend(d, *failure)
@@ -98,6 +108,9 @@ class Work(Generic[S]):
         try:
             decision = self._decide(d)
             made = self._made(d, decision)
+            if decision.entries:
+                assert self._books is not None, f"{self.service.name} has no books to enter anything into"
+                self._books.apply(decision.entries)
         except Exception as exc:  # noqa: BLE001 - whatever a behaviour raises stops its own actor only
             return "behaviour_raised", suspension.describe(exc)
         self._take(d, decision, made)
@@ -109,22 +122,24 @@ class Work(Generic[S]):
         if d.actor not in self._suspended:
             self._suspended.add(d.actor)
             self.newly_suspended[d.actor] = (reason, error)
+        thing = d.message.thing(d.actor)
         if d.reply_to is not None:
-            self._waiting.add(d.actor, d.reply_to)
+            self._waiting.add(thing, d.reply_to)
         self._parked.append(d)
-        self._tell(d, Suspended(id=d.actor))
+        self._tell(d, Suspended(id=thing))
 
     def repeat(self, d: Delivery, *, same: bool) -> None:
         """A message that was handled before: whoever waits for an answer gets one (DESIGN 3)."""
         if d.reply_to is None:
             return
+        thing = d.message.thing(d.actor)
         if not same:
-            self._tell(d, Mismatch(id=d.actor))
+            self._tell(d, Mismatch(id=thing))
             return
         before = self._before.get(d.actor)
-        if before is None or not self.service.is_final(before):  # else there is nothing left to wait for: the store says the end
-            self._waiting.add(d.actor, d.reply_to)
-        self._tell(d, Suspended(id=d.actor) if d.actor in self._suspended else Known(id=d.actor))
+        if before is None or not self.service.is_final(before, thing):  # else there is nothing left to wait for: the store says the end
+            self._waiting.add(thing, d.reply_to)
+        self._tell(d, Suspended(id=thing) if d.actor in self._suspended else Known(id=thing))
 
     @property
     def wakes(self) -> bool:
@@ -141,6 +156,10 @@ class Work(Generic[S]):
         changed = [Change(a, versions.get(a), s) for a, s in self._states.items() if s is not before.get(a)]
         if changed:
             self.service.store.save(tx, changed)
+        if self.service.books is not None and self._books is not None:
+            self.service.books.save(tx, self._books)
+        if self._new_date is not None:
+            business_day.write(tx, self._new_date)
         if self._uses_claims:
             self._claims.write(tx)
         self._barrier.save(tx, now_ms=self.now_ms)
@@ -169,7 +188,7 @@ class Work(Generic[S]):
                 return Decision(state, answer=standing, refused=True)
         wanted = d.message.claims() if self._uses_claims else ()
         lost = self._claims.lost(d.actor, wanted) if wanted else ()
-        context = Context(d.actor, d.id, self.now_ms, d.principal, d.trace, None, lost)
+        context = Context(d.actor, d.id, self.now_ms, d.principal, d.trace, self._date, lost, self._books)
         decision = self.service.behave(state, d.message, context)
         assert phase is None or decision.answer is not None, f"{type(d.message).__name__} wants an answer"
         return decision
@@ -177,15 +196,15 @@ class Work(Generic[S]):
     def _made(self, d: Delivery, decision: Decision[S]) -> Made:
         """Encoded here, inside the guard: a message that is too large, or is no JSON, is the behaviour's mistake."""
         origin = Origin(d.id, d.trace, d.principal)
-        said: Sequence[tuple[str, Message]] = decision.sends
+        said: Sequence[Send] = decision.sends
         if decision.answer is not None:
-            said = [(d.actor, decision.answer), *said]
+            said = [Send(d.actor, decision.answer), *said]
         if decision.reply is not None:
             body(decision.reply, d.actor)
         return Made(
             [
-                encode(message, key=key, message_id=derived_id(d.id, n), origin=origin, now_ms=self.now_ms)
-                for n, (key, message) in enumerate(said)
+                encode(message, key=key, message_id=derived_id(d.id, n), origin=origin, now_ms=self.now_ms, topic=topic)
+                for n, (key, message, topic) in enumerate(said)
             ],
             [(d.actor, t, timers.row_of(d, t) if isinstance(t, SetTimer) else None) for t in decision.timers],
             [attempts.row_of(d, a, now_ms=self.now_ms) for a in decision.attempts],
@@ -205,6 +224,10 @@ class Work(Generic[S]):
                     self._claims.take(d.actor, d.message.claims())
                 if before is None and d.trace != d.actor:
                     self._aliases.append((d.actor, d.trace, self.now_ms))
+                if decision.frees:
+                    self._claims.give_back(d.actor, decision.frees)
+        if decision.business_date is not None:
+            self._new_date = decision.business_date
         for name in decision.aliases:
             self._aliases.append((name, d.trace, self.now_ms))
         for record in made.said:

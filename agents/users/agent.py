@@ -19,7 +19,7 @@ from stores.users import REGISTRATIONS
 def service(policy: Policy) -> Service[Registration]:
     """The user centre; its mailbox takes the branches' answers too."""
     said = (*messages.COMMANDS, *ACCOUNTS_SAYS)
-    return Service("users", messages.TOPIC, said, REGISTRATIONS, partial(behave, policy=policy), is_final=lambda r: r.status.is_final)
+    return Service("users", messages.TOPIC, said, REGISTRATIONS, partial(behave, policy=policy), is_final=lambda r, _: r.status.is_final)
 
 
 def listen(app: faust.App, mailbox: Mailbox) -> None:

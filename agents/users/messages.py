@@ -65,6 +65,7 @@ class RegistrationEnded(Message):
 
     type = "users.RegistrationEnded"
     topic = GATEWAY_REPLIES
+    final = True
     id: str
     status: str
     reason: str | None = None

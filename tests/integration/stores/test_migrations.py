@@ -107,7 +107,7 @@ def test_upgrading_twice_changes_nothing(service: str, store_url: str) -> None:
 
 
 def test_a_services_schema_is_the_runtimes_line_and_its_own(store_url: str) -> None:
-    assert migrate("accounts", store_url) == ["accounts_0001", "runtime_0002"]
+    assert migrate("accounts", store_url) == ["accounts_0001", "runtime_0003"]
 
 
 def test_a_store_of_the_first_version_is_brought_along_with_what_it_holds(store_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,7 +121,7 @@ def test_a_store_of_the_first_version_is_brought_along_with_what_it_holds(store_
     monkeypatch.undo()
     execute(store_url, "INSERT INTO meta VALUES ('a', 'b')")
     assert differences(store_url, together("accounts")) != []
-    assert migrate("accounts", store_url) == ["accounts_0001", "runtime_0002"]
+    assert migrate("accounts", store_url) == ["accounts_0001", "runtime_0003"]
     assert differences(store_url, together("accounts")) == []
     assert execute(store_url, "SELECT * FROM meta") == [("a", "b")]
 
@@ -159,7 +159,7 @@ def test_processes_that_start_together_take_turns(store_url: str) -> None:
     spawn = multiprocessing.get_context("spawn")
     with spawn.Pool(2) as pool:
         heads = pool.starmap(migrate, [("accounts", store_url)] * 2, chunksize=1)
-    assert heads == [["accounts_0001", "runtime_0002"]] * 2
+    assert heads == [["accounts_0001", "runtime_0003"]] * 2
     assert differences(store_url, together("accounts")) == []
 
 

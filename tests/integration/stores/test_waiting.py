@@ -71,7 +71,7 @@ async def test_a_repeat_with_the_same_content_is_known_and_goes_on_waiting(world
 
 
 async def test_a_repeat_to_an_actor_whose_state_is_final_is_known_and_leaves_nobody_waiting(world: World) -> None:
-    world.service = boxes(is_final=lambda _: True)
+    world.service = boxes(is_final=lambda _, __: True)
     first = world.record("a", Do(what="end"), message_id=FIRST, reply_to="gw-1/1")
     assert replies(await world.run(first)) == [("gw-1/1", "test.Said")]
     done = await world.run(world.record("a", Do(what="end"), message_id=FIRST, reply_to="gw-1/2"))
