@@ -22,18 +22,19 @@ account = Table(
     Column("password_hash", Text, nullable=False),  # sealed
     Column("status", Text, nullable=False),
     Column("created_ms", BigInteger, nullable=False),
+    Column("role", Text, nullable=False, server_default=""),
     Index("account_by_login_name", "login_name"),
     Index("account_by_mobile", "mobile_lookup"),
 )
 
 
 def _to_row(a: Account) -> Row:
-    return (a.login_name, a.mobile, a.mobile_lookup, a.password_hash, a.status.value, a.created_ms)
+    return (a.login_name, a.mobile, a.mobile_lookup, a.password_hash, a.status.value, a.created_ms, a.role)
 
 
 def _from_row(key: str, row: Row) -> Account:
-    login_name, mobile, mobile_lookup, password_hash, status, created_ms = row
-    return Account(key, login_name, mobile, mobile_lookup, password_hash, Status(status), created_ms)
+    login_name, mobile, mobile_lookup, password_hash, status, created_ms, role = row
+    return Account(key, login_name, mobile, mobile_lookup, password_hash, Status(status), created_ms, role)
 
 
 ACCOUNTS: Actors[Account] = Actors(account, to_row=_to_row, from_row=_from_row)
@@ -50,3 +51,12 @@ async def statuses(connection: AsyncConnection, *, after: str, limit: int) -> li
     query = select(account.c.id, account.c.status).where(account.c.id > after).order_by(account.c.id).limit(limit)
     rows: list[Any] = list((await connection.execute(query)).all())
     return [(row.id, row.status) for row in rows]
+
+
+async def account_by_login(connection: AsyncConnection, *, login_name: str, mobile_lookup: str) -> Account | None:
+    """The account that somebody logs in to, by name or by mobile number (account_by_login_name, account_by_mobile)."""
+    names = account.c.login_name == bindparam("login_name")
+    numbers = account.c.mobile_lookup == bindparam("mobile_lookup")
+    of = (numbers, {"mobile_lookup": mobile_lookup}) if mobile_lookup else (names, {"login_name": login_name})
+    found = (await connection.execute(select(account).where(of[0]), of[1])).first()
+    return _from_row(found.id, tuple(found)[2:]) if found else None

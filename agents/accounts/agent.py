@@ -18,7 +18,7 @@ def service(barrier_memory_ms: int) -> Service[Account]:
     """The accounts service; its barrier refuses a Try that is older than it remembers."""
     participant = Participant(
         phases={messages.Try: Phase.TRY, messages.Confirm: Phase.CONFIRM, messages.Cancel: Phase.CANCEL},
-        answers=messages.SAYS,
+        answers=messages.ANSWERS_OF_BRANCH,
         refuse=lambda key, code: messages.Refused(id=key, code=code),
         tried=messages.Tried,
         memory_ms=barrier_memory_ms,

@@ -1,6 +1,7 @@
 """What may be said to the accounts service, and what it says: a branch of a registration, by the coordinator `users` (FLOWS 2)."""
 
 from agents.runtime.decision import Claim, Message
+from agents.runtime.messages import GATEWAY_REPLIES
 
 TOPIC = "accounts.commands"
 ANSWERS = "users.commands"
@@ -17,6 +18,7 @@ class Try(Message):
     mobile: str  # sealed
     mobile_lookup: str  # keyed hash, for the claim
     password_hash: str  # argon2id, sealed
+    role: str = ""  # borrower or investor
 
     def claims(self) -> tuple[Claim, ...]:
         """Mobile and login name, each one's only once."""
@@ -37,6 +39,33 @@ class Cancel(Message):
     type = "accounts.Cancel"
     topic = TOPIC
     id: str
+
+
+class CreateStaff(Message):
+    """Somebody who works here gets a log-in: auditor, operator or administrator. It has no member and no mobile number."""
+
+    type = "accounts.CreateStaff"
+    topic = TOPIC
+    sealed = frozenset({"password_hash"})
+    id: str
+    login_name: str
+    password_hash: str  # argon2id, sealed
+    role: str
+
+    def claims(self) -> tuple[Claim, ...]:
+        """The login name, once."""
+        return (Claim("login_name", self.login_name),)
+
+
+class StaffCreated(Message):
+    """The answer to whoever made a log-in: CREATED, or why not (`login_name_taken`)."""
+
+    type = "accounts.StaffCreated"
+    topic = GATEWAY_REPLIES
+    final = True
+    id: str
+    status: str
+    reason: str | None = None
 
 
 class Tried(Message):
@@ -72,6 +101,7 @@ class Cancelled(Message):
     id: str
 
 
-Command = Try | Confirm | Cancel
-COMMANDS: tuple[type[Message], ...] = (Try, Confirm, Cancel)
-SAYS: tuple[type[Message], ...] = (Tried, Refused, Confirmed, Cancelled)
+Command = Try | Confirm | Cancel | CreateStaff
+COMMANDS: tuple[type[Message], ...] = (Try, Confirm, Cancel, CreateStaff)
+ANSWERS_OF_BRANCH: tuple[type[Message], ...] = (Tried, Refused, Confirmed, Cancelled)
+SAYS: tuple[type[Message], ...] = (*ANSWERS_OF_BRANCH, StaffCreated)

@@ -14,7 +14,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """The login identity of one member; `mobile` and `password_hash` are sealed."""
+    """The login identity of one member, or of somebody who works here; `mobile` (empty: none) and `password_hash` are sealed."""
 
     id: str
     login_name: str
@@ -23,6 +23,7 @@ class Account:
     password_hash: str
     status: Status
     created_ms: int
+    role: str
 
     def with_status(self, status: Status) -> Self:
         """The same account in another status."""

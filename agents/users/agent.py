@@ -5,7 +5,7 @@ from typing import Any
 
 import faust
 
-from agents.accounts.messages import SAYS as ACCOUNTS_SAYS
+from agents.accounts.messages import ANSWERS_OF_BRANCH
 from agents.runtime.mailbox import Mailbox, raw
 from agents.runtime.service import Service
 from agents.runtime.worker import House
@@ -18,7 +18,7 @@ from stores.users import REGISTRATIONS
 
 def service(policy: Policy) -> Service[Registration]:
     """The user centre; its mailbox takes the branches' answers too."""
-    said = (*messages.COMMANDS, *ACCOUNTS_SAYS)
+    said = (*messages.COMMANDS, *ANSWERS_OF_BRANCH)
     return Service("users", messages.TOPIC, said, REGISTRATIONS, partial(behave, policy=policy), is_final=lambda r, _: r.status.is_final)
 
 

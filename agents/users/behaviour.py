@@ -67,6 +67,7 @@ def register(known: Registration | None, command: Register, context: Context, po
         mobile=command.mobile,
         mobile_lookup=command.mobile_lookup,
         password_hash=command.password_hash,
+        role=command.role,
     )
     deadline = SetTimer(TRY_DEADLINE, now + policy.try_deadline_ms, TryDeadline(id=context.actor))
     return Decision(registration, sends=(Send(context.actor, asked),), timers=(deadline,))

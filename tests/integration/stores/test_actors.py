@@ -19,7 +19,7 @@ from tests.integration.stores.world import ids
 
 S = TypeVar("S")
 A, B, C = sorted(ids(3, "actor"))
-SPECIMEN = Account(A, "林_xiao", "s1.k1.mobile", "ab12", "s1.k1.hash", AccountStatus.UNAVAILABLE, 1_700_000_000_123)
+SPECIMEN = Account(A, "林_xiao", "s1.k1.mobile", "ab12", "s1.k1.hash", AccountStatus.UNAVAILABLE, 1_700_000_000_123, "investor")
 MEMBER = Member(A, "borrower", "s1.k1.m", MemberStatus.UNAVAILABLE, 1)
 TRYING = Registration(A, "lin_xiao", Status.TRYING, None, 0, False, 1, 2, MEMBER)
 

@@ -9,8 +9,8 @@ from agents.runtime.decision import Claim, Context, Decision
 
 KEY = "7d444840-9dc0-51d1-b245-5ffdce74fad2"
 ASKED = Try(id=KEY, login_name="lin_xiao", mobile="s1.k1.mobile", mobile_lookup="ab12", password_hash="s1.k1.hash")
-RESERVED = Account(KEY, "lin_xiao", "s1.k1.mobile", "ab12", "s1.k1.hash", Status.UNAVAILABLE, 1_000)
-OPEN = Account(KEY, "lin_xiao", "s1.k1.mobile", "ab12", "s1.k1.hash", Status.AVAILABLE, 1_000)
+RESERVED = Account(KEY, "lin_xiao", "s1.k1.mobile", "ab12", "s1.k1.hash", Status.UNAVAILABLE, 1_000, "borrower")
+OPEN = Account(KEY, "lin_xiao", "s1.k1.mobile", "ab12", "s1.k1.hash", Status.AVAILABLE, 1_000, "borrower")
 
 
 def context(*, claims_lost: tuple[str, ...] = (), instant_ms: int = 1_000) -> Context:
