@@ -24,6 +24,7 @@ from bus.kafka.bus import KafkaBus
 from bus.kafka.follow import runs_of, take
 from bus.kafka.lane import Lane
 from bus.kafka.protocol import reason
+from bus.kafka.standing import Standing
 from bus.log import READ_BYTES_MAX, READ_LIMIT
 from bus.partitioning import partition_of
 from bus.record import Fence, Record
@@ -170,9 +171,10 @@ class Consumer(BaseConsumer):
     @Service.task
     async def _watch(self) -> None:
         """Ask the coordinator how it is, and whether a log ends before what was read of it."""
+        standing = Standing(self.kafka, self.app.conf.id)
         while not self.should_stop:
             reason_ = (
-                membership.trouble(self.kafka, self.app.conf.id)
+                standing.trouble()
                 or alarms.log_made_anew(self._lanes, self.highwater)
                 or alarms.topic_grown(self._counts, self.kafka._client.cluster, self._bus.address)
             )
@@ -180,7 +182,6 @@ class Consumer(BaseConsumer):
                 self.stop_flow()
                 await self.crash(reason_)
                 return
-            membership.look_for(self.kafka)
             await self.sleep(WATCH_EVERY_S)
 
     # positions

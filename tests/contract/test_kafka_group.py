@@ -114,6 +114,15 @@ async def test_an_app_that_asks_for_a_new_assignment_takes_over_anew(bus_url: st
         await until(lambda: reader.values == [b"after"])
 
 
+async def test_an_app_whose_client_has_lost_a_task_ends_instead_of_going_deaf(bus_url: str, bus: Bus) -> None:
+    await bus.declare([TopicSpec("t")])
+    async with Reader(bus_url, "g", "t").running() as reader:
+        await until(lambda: reader.positions.fences)
+        reader.app.consumer.kafka._client._sync_task.cancel()  # type: ignore[attr-defined]
+        await until(lambda: reader.app.crashed)
+        assert isinstance(reader.app.crash_reason, BusAway) and "has ended" in str(reader.app.crash_reason)
+
+
 async def test_a_topic_made_anew_while_it_runs_makes_the_app_ask_again(bus_url: str, bus: Bus) -> None:
     await bus.declare([TopicSpec("t")])
     await bus.append(numbered("t", 10))
