@@ -14,6 +14,26 @@ MISSING: Final = "missing"
 SURPLUS: Final = "not in the contract"
 
 Settings = Mapping[str, str]
+FIXED: Final = "fixed for life"
+UNREADABLE: Final = "its settings may not be read"
+
+
+def remedies(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What to do about the rows of `compared` that are wrong, a sentence for each kind; a surplus topic is shown and is no fault.
+
+    A broker may be shared: without a namespace everybody's topics are seen.
+    """
+    missing = [row["topic"] for row in rows if row["state"] == MISSING]
+    counts = [row["topic"] for row in rows if any(said.endswith(FIXED) for said in row["differences"])]
+    settings = [row["topic"] for row in rows if any(said != UNREADABLE and not said.endswith(FIXED) for said in row["differences"])]
+    unreadable = [row["topic"] for row in rows if UNREADABLE in row["differences"]]
+    said = {
+        "missing: {}; `lendbus topics declare` makes them": missing,
+        "with another number of partitions: {}; keys go by it, so make them anew, or use another namespace": counts,
+        "with other settings: {}; `lendbus topics declare` renews them": settings,
+        "with settings that this user may not read: {}; give the right DescribeConfigs": unreadable,
+    }
+    return [sentence.format(", ".join(names)) for sentence, names in said.items() if names]
 
 
 def compared(
@@ -47,9 +67,9 @@ def _row(name: str, wanted: TopicSpec | None, found: TopicSpec | None, settings:
 
 def _differences(wanted: TopicSpec, found: TopicSpec, shall: Settings, are: Settings | None) -> Iterable[str]:
     if found.partitions != wanted.partitions:
-        yield f"partitions {found.partitions}, declared {wanted.partitions}: fixed for life"
+        yield f"partitions {found.partitions}, declared {wanted.partitions}: {FIXED}"
     if are is None:
-        yield "its settings may not be read"
+        yield UNREADABLE
         return
     for name, value in shall.items():
         if are.get(name) != value:

@@ -107,8 +107,8 @@ async def _declared(settings: "Settings") -> list[dict[str, Any]]:
 
 
 def describe(options: Options) -> None:
-    """The contract against the bus: what is missing, what is not in the contract, whose settings differ; exit code 1 then."""
-    from tools.contract import AS_DECLARED
+    """The contract against the bus: what is missing or differs (exit code 1 then), and what is not in the contract."""
+    from tools.contract import remedies
     from tools.reading import reading_bus
 
     async def compared() -> list[dict[str, Any]]:
@@ -117,8 +117,8 @@ def describe(options: Options) -> None:
 
     rows = [row | {"kept": span(row["retention_ms"])} for row in options.run(compared())]
     options.out.rows(rows, DESCRIBED, empty="neither the contract nor the bus has topics")
-    if wrong := [row["topic"] for row in rows if row["state"] != AS_DECLARED]:
-        raise Failed(f"not as declared: {', '.join(wrong)}; `lendbus topics declare` makes what is missing and renews settings")
+    if wrong := remedies(rows):
+        raise Failed("; ".join(wrong))
 
 
 async def _compared(bus: "Bus", settings: "Settings") -> list[dict[str, Any]]:

@@ -66,6 +66,7 @@ class Place:
 
     def make(self) -> None:
         """Make the folders, for this user only."""
+        self.folder.parent.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)  # the platform's data folder; its own stays as it is
         for path in (self.folder, self.records):
             path.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
             path.chmod(FOLDER_MODE)

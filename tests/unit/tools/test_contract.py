@@ -3,7 +3,7 @@
 from typing import Any
 
 from bus.log import TopicSpec
-from tools.contract import AS_DECLARED, DIFFERS, MISSING, SURPLUS, compared
+from tools.contract import AS_DECLARED, DIFFERS, MISSING, SURPLUS, compared, remedies
 
 A = TopicSpec("a", 8, 1000, 500)
 SETTINGS = {"retention.ms": "1000", "message.timestamp.type": "LogAppendTime"}
@@ -46,3 +46,16 @@ def test_missing_and_surplus_topics_stand_beside_the_others_by_name() -> None:
     assert [(row["topic"], row["state"]) for row in rows] == [("a", AS_DECLARED), ("b", SURPLUS), ("c", MISSING)]
     assert (rows[1]["partitions"], rows[1]["partitions_declared"]) == (2, None)
     assert (rows[2]["partitions"], rows[2]["partitions_declared"]) == (None, 1)
+
+
+def test_each_kind_of_difference_has_its_own_remedy_and_a_surplus_topic_is_no_fault() -> None:
+    found = [TopicSpec("a", 3, 1000, 500), TopicSpec("b", 2), TopicSpec("d", 8, 1000, 500)]
+    wanted = [A, TopicSpec("c"), TopicSpec("d", 8, 1000, 500), TopicSpec("e", 8, 1000, 500)]
+    settings = {"a": (SETTINGS, SETTINGS), "d": (SETTINGS, {**SETTINGS, "retention.ms": "5"}), "e": (SETTINGS, None)}
+    rows = compared(wanted, [*found, TopicSpec("e", 8, 1000, 500)], settings)
+    missing, counts, other, unreadable = remedies(rows)
+    assert missing.startswith("missing: c;") and "topics declare" in missing
+    assert counts.startswith("with another number of partitions: a;") and "declare" not in counts
+    assert other.startswith("with other settings: d;")
+    assert unreadable.startswith("with settings that this user may not read: e;")
+    assert remedies(compared([A], [A, TopicSpec("b")], {"a": (SETTINGS, SETTINGS)})) == []
