@@ -7,6 +7,8 @@ from typing import Any, Protocol, cast
 import faust
 from faust.tables.manager import TableManager
 from faust.types import TP
+from mode.utils.objects import cached_property
+from mode.utils.queues import FlowControlEvent
 from yarl import URL
 
 from bus.connect import is_kafka, sqlite_path
@@ -42,11 +44,29 @@ class Positions(Protocol):
         """
 
 
+class Flow(FlowControlEvent):
+    """Suspends and resumes the agents' buffers without emptying them by the way, as mode's does at each resumption.
+
+    Faust resumes once more than it suspends when a rebalance overtakes the one before: runs that had been delivered meanwhile
+    were gone, and those behind them were handled (found by a soak: 378 messages). What is revoked is emptied by name (`clear`).
+    """
+
+    def resume(self) -> None:
+        """Let the agents go on with what they have."""
+        self._suspend.clear()
+        self._resume.set()
+
+
 class LendbusApp(faust.App):
-    """An App that knows where its positions are, and leaves no folders behind."""
+    """An App that knows where its positions are, loses nothing that it was given, and leaves no folders behind."""
 
     positions: Positions
     standby_ok: bool = True
+
+    @cached_property
+    def flow_control(self) -> Flow:
+        """The flow into its agents' buffers."""
+        return Flow(loop=self.loop)
 
     def _create_directories(self) -> None:
         """Faust would make folders for tables, of which there are none."""

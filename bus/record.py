@@ -1,5 +1,6 @@
 """What travels on a bus: a record as it was read, and one that is to be appended. Both transports speak these."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -34,6 +35,19 @@ class Outgoing(NamedTuple):
     packed: bytes | None = None
 
 
+class Run(list[Record]):
+    """Records of one partition as they are delivered, in order; whatever readable there is from `begins` on is in it.
+
+    Offsets have holes (transaction markers, deleted records), so whether a run follows on the one before says only `begins`.
+    """
+
+    __slots__ = ("begins",)
+
+    def __init__(self, records: Iterable[Record], begins: int) -> None:
+        super().__init__(records)
+        self.begins = begins
+
+
 @dataclass(frozen=True, slots=True)
 class Fence:
     """Who appends on behalf of a group: an append under an epoch that is no longer the group's writes nothing."""
@@ -42,4 +56,4 @@ class Fence:
     epoch: int
 
 
-__all__ = ["Fence", "Headers", "Outgoing", "PackedHeaders", "Record", "pack_headers", "unpack_headers"]
+__all__ = ["Fence", "Headers", "Outgoing", "PackedHeaders", "Record", "Run", "pack_headers", "unpack_headers"]

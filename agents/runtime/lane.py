@@ -5,6 +5,8 @@ from typing import Any, Final
 
 from agents.runtime import metrics
 from agents.runtime.partition import Partition
+from bus.errors import RunMissing
+from bus.record import Run
 from config import faults
 
 RUNS_AHEAD: Final = 1  # runs that wait for the one in work
@@ -27,9 +29,10 @@ class Lane:
             self.close()
 
     async def work(self) -> None:
-        """Apply and acknowledge, for ever. Raises LostEpoch, or whatever an acknowledgement raises."""
+        """Apply and acknowledge, for ever. Raises LostEpoch, RunMissing, or whatever an acknowledgement raises."""
         while True:
             event = await self._runs.get()
+            self._refuse_a_hole(event.value)
             if event.value[-1].offset >= self._next:  # else it is below what was handled: delivered twice
                 with metrics.BATCH_SECONDS.labels(self.partition.service.name).time():
                     await self.partition.apply(event.value)
@@ -37,6 +40,12 @@ class Lane:
             with faults.around("loop.ack"):
                 event.ack()
             self._runs.task_done()
+
+    def _refuse_a_hole(self, run: Any) -> None:
+        """What was not delivered must not be passed over: with the next COMMIT the position would stand behind it, for ever."""
+        begins = run.begins if isinstance(run, Run) else self._next
+        if begins > self._next:
+            raise RunMissing(f"a run begins at {begins}, the one before it ended at {self._next}")
 
     async def idle(self) -> None:
         """Return when every run that was handed over is acknowledged, or nobody works here any more."""

@@ -24,7 +24,7 @@ from agents.runtime.patience import until_back
 from agents.runtime.scanner import Scanner
 from agents.runtime.service import Service
 from agents.runtime.start import Start, where_to_start
-from bus.errors import BusAway, LostLease
+from bus.errors import BusAway, LostLease, RunMissing
 from bus.log import Bus
 from bus.record import Fence
 from stores.engine import OutcomeUnknown, Store, StoreAway
@@ -32,7 +32,7 @@ from stores.engine import OutcomeUnknown, Store, StoreAway
 log = structlog.get_logger("lendbus.mailbox")
 
 # What ends one partition and nothing else, where the group can give it to somebody (also to us) anew.
-LOST = (LostEpoch, LostLease, OutcomeUnknown)
+LOST = (LostEpoch, LostLease, OutcomeUnknown, RunMissing)
 
 
 def raw(app: faust.App, topic: str) -> Any:

@@ -22,7 +22,7 @@ from agents.runtime.partition import Terms
 from agents.runtime.service import Service
 from bus.app import make_app
 from bus.connect import connect, writers_of
-from bus.errors import BusAway, LogMadeAnew, LostLease
+from bus.errors import BusAway, LogMadeAnew, LostLease, RunMissing
 from bus.log import Bus, TopicSpec
 from config.limits import BATCH_MESSAGES_MAX, START_S_MAX, STOP_S_MAX
 from config.retry import STORE_AWAY
@@ -82,7 +82,7 @@ class Worker:
             except (LostLease, LostEpoch) as exc:
                 log.warning("somebody else owns the service now; waiting as standby", service=self.name, why=str(exc))
                 failures = 0
-            except (LogMadeAnew, OutcomeUnknown) as exc:
+            except (LogMadeAnew, OutcomeUnknown, RunMissing) as exc:
                 log.error("taking over anew", service=self.name, why=str(exc))
                 failures = 0
             except (BusAway, StoreAway) as exc:

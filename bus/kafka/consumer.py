@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from aiokafka import AIOKafkaConsumer
-from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import ConsumerStoppedError, KafkaError, OffsetOutOfRangeError
 from aiokafka.structs import TopicPartition
 from faust.transport.consumer import Consumer as BaseConsumer
@@ -23,11 +22,12 @@ from bus.kafka import alarms, fences, membership, read
 from bus.kafka.bus import KafkaBus
 from bus.kafka.follow import runs_of, take
 from bus.kafka.lane import Lane
+from bus.kafka.listener import Listener
 from bus.kafka.protocol import reason
 from bus.kafka.standing import Standing
 from bus.log import READ_BYTES_MAX, READ_LIMIT
 from bus.partitioning import partition_of
-from bus.record import Fence, Record
+from bus.record import Fence, Record, Run
 
 if TYPE_CHECKING:
     from bus.kafka.transport import Transport
@@ -36,21 +36,6 @@ WATCH_EVERY_S = 0.25
 FETCHED_S_MAX = 1.0
 
 log = logging.getLogger("lendbus.bus")
-
-
-class Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not typed
-    """What aiokafka calls at a rebalance."""
-
-    def __init__(self, consumer: "Consumer") -> None:
-        self._consumer = consumer
-
-    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
-        """Everything that was assigned is taken back; what of it is ours again is said by the next assignment."""
-        await self._consumer.give_up()
-
-    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
-        """A new generation."""
-        await self._consumer.receive(assigned)
 
 
 class Consumer(BaseConsumer):
@@ -190,6 +175,8 @@ class Consumer(BaseConsumer):
         """After an assignment, before anything is read: the positions of the app's store, or the group's offsets without one."""
         fence = self._fence
         if fence is not None and fence != self._sought and not self.should_stop:
+            self.stop_flow()  # nothing is delivered before Faust resumes it: an earlier rebalance may have done so too late
+            self.app.flow_control.suspend()
             asking = self._asking = asyncio.ensure_future(self._begin(fence))
             try:
                 await asyncio.wait([asking])
@@ -257,10 +244,10 @@ class Consumer(BaseConsumer):
             return
         if self._fence is not fence or self._lanes.get(tp) is not lane or not found:
             return
-        lane.taken = found[-1].offset + 1
         self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
         for run in runs_of(found):
-            lane.put(self._message(tp, run))
+            lane.put(self._message(tp, Run(run, lane.taken)))
+            lane.taken = run[-1].offset + 1
 
     async def _read_again(self, lane: Lane) -> list[Record]:
         try:

@@ -17,7 +17,7 @@ from mode.utils.futures import notify
 from bus.errors import BusAway, BusError, LostLease
 from bus.log import READ_BYTES_MAX, READ_LIMIT
 from bus.partitioning import partition_of
-from bus.record import Fence, Record
+from bus.record import Fence, Record, Run
 from bus.sqlite import read
 from bus.sqlite.bus import SqliteBus
 from bus.sqlite.membership import Membership
@@ -195,7 +195,7 @@ class Consumer(BaseConsumer):
             return []
         self._positions[tp] = run[-1].offset + 1
         self.app.monitor.track_tp_end_offset(tp, file.ends.get(id_, 0))
-        return [self._deliver(tp, run)]
+        return [self._deliver(tp, Run(run, position))]
 
     def _deliver(self, tp: TP, run: list[Record]) -> ConsumerMessage:
         last = run[-1]

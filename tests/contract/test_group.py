@@ -198,6 +198,35 @@ async def test_a_full_agent_holds_up_the_fetching_and_no_other_agent(bus_url: st
         await app.stop()
 
 
+async def test_a_flow_that_is_resumed_once_more_loses_none_of_what_waits_for_the_agent(bus_url: str, bus: Bus) -> None:
+    """A rebalance that overtakes the one before makes Faust resume twice."""
+    await bus.declare([TopicSpec("t")])
+    app = make_app("g", bus_url, Remembered())
+    gate, seen, begins = asyncio.Event(), list[bytes | None](), list[tuple[int, int]]()
+
+    async def take(stream: object) -> None:
+        async for event in stream.noack().events():  # type: ignore[attr-defined]
+            await gate.wait()
+            seen.extend(record.value for record in event.value)
+            begins.append((event.value.begins, event.value[-1].offset + 1))
+            event.ack()
+
+    app.agent(app.topic("t", key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw"), name="t")(take)
+    await app.start()
+    try:
+        for first in range(0, 2_000, 100):
+            await bus.append(numbered("t", 100, first=first))
+        await until(lambda: app.consumer.unacked)
+        app.flow_control.resume()
+        app.consumer.resume_flow()
+        gate.set()
+        await until(lambda: len(seen) >= 2_000)
+    finally:
+        await app.stop()
+    assert seen == [b"%d" % number for number in range(2_000)]
+    assert [begin for begin, _ in begins] == [0, *(end for _, end in begins[:-1])], "each run says that it follows on the one before"
+
+
 async def test_fausts_own_producer_appends_too(bus_url: str, bus: Bus) -> None:
     await bus.declare([TopicSpec("t")])
     reader = Reader(bus_url, "g", "t")

@@ -11,10 +11,10 @@ from agents.runtime import mailbox as mailbox_module
 from agents.runtime.mailbox import Mailbox
 from agents.runtime.ownership import LostEpoch
 from agents.runtime.partition import Terms
-from bus.errors import LostLease
-from bus.record import Fence, Record
+from bus.errors import LostLease, RunMissing
+from bus.record import Fence, Record, Run
 from config import faults
-from stores.runtime import inbox, outbox, owner
+from stores.runtime import inbox, outbox, owner, position
 from tests.integration.stores.world import HORIZON_MS, TOPIC, Box, Do, FakeBus, World, until
 
 T0, T1 = TP(TOPIC, 0), TP(TOPIC, 1)
@@ -24,8 +24,8 @@ FENCE = Fence("boxes", 1)
 class Event:
     """A run of records as Faust hands it over."""
 
-    def __init__(self, *run: Record, tp: TP = T0) -> None:
-        self.value = list(run)
+    def __init__(self, *run: Record, tp: TP = T0, begins: int | None = None) -> None:
+        self.value = list(run) if begins is None else Run(run, begins)
         self.message = type("Message", (), {"tp": tp})()
         self.acked = False
 
@@ -62,6 +62,31 @@ async def test_an_assignment_takes_the_partition_over_and_says_where_to_read_on(
     await post.mailbox.handle(Event(post.world.record("a"), post.world.record("a")))
     await post.mailbox.idle()
     assert await post.assign() == {T0: 2}, "the position in the store, not the group's"
+
+
+async def test_a_run_behind_one_that_never_came_is_not_handled_and_the_position_stays(post: Post) -> None:
+    await post.assign()
+    first, _, third = (post.world.record("a", Do(number=n)) for n in range(3))
+    await post.mailbox.handle(Event(first, begins=0))
+    await post.mailbox.idle()
+    before = await post.world.box("a")
+    behind = Event(third, begins=2)
+    await post.mailbox.handle(behind)
+    with pytest.raises(RunMissing, match="begins at 2, the one before it ended at 1"):
+        await asyncio.wait_for(post.mailbox.failed, 5)
+    assert not behind.acked and await post.world.box("a") == before
+    assert (await post.world.rows(position))[0][1] == 1
+
+
+async def test_offsets_that_nobody_can_read_are_no_missing_run(post: Post) -> None:
+    await post.assign()
+    first, *_, last = (post.world.record("a", Do(number=n)) for n in range(4))
+    events = [Event(first, begins=0), Event(last, begins=1)]
+    for event in events:
+        await post.mailbox.handle(event)
+    await post.mailbox.idle()
+    assert all(event.acked for event in events)
+    assert (await post.world.rows(position))[0][1] == last.offset + 1
 
 
 async def test_a_run_is_acknowledged_after_its_commit(post: Post) -> None:

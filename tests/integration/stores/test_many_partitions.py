@@ -14,7 +14,7 @@ from agents.runtime.mailbox import Mailbox
 from agents.runtime.ownership import LostEpoch
 from agents.runtime.partition import Partition, Terms
 from bus.errors import BusAway, LostLease
-from bus.record import Fence, Record
+from bus.record import Fence, Record, Run
 from config import faults
 from stores.engine import OutcomeUnknown, StoreAway
 from stores.runtime import outbox, owner, position
@@ -101,6 +101,19 @@ async def post(world: World) -> AsyncIterator[Post]:
     mailbox.rejoin = made.rejoin
     yield made
     await mailbox.close()
+
+
+async def test_a_missing_run_gives_up_its_partition_alone_and_the_next_assignment_reads_it(post: Post) -> None:
+    assert await post.assign(0, 1) == {0: 0, 1: 0}
+    records = [post.world.record("a0") for _ in range(2)]
+    hole, other = post.event(0, records[1]), post.event(1)
+    hole.value = Run(hole.value, records[1].offset)
+    await post.mailbox.handle(hole)
+    await post.mailbox.handle(other)
+    await until(lambda: post.rejoined == 1)
+    await post.mailbox.idle()
+    assert other.acked and not hole.acked and not post.mailbox.failed.done()
+    assert (await post.assign(0, 1))[0] == 0
 
 
 async def test_every_assignment_takes_every_partition_over_anew_and_ends_what_is_not_in_it(post: Post) -> None:
