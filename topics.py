@@ -157,7 +157,6 @@ TOPICS: tuple[Topic, ...] = (
         ("custody",),
         "Orders to the bank, and what the bank has noticed, answered or been asked.",
     ),
-    Topic(custody.EVENTS, "custody", "request number, or calendar", 8, 7 * DAY_MS, ("custody",), (), "Facts about orders, for anyone."),
     Topic(
         GATEWAY_REPLIES,
         "gateway",
@@ -202,7 +201,7 @@ BY_NAME: dict[str, Topic] = {topic.name: topic for topic in TOPICS}
 
 def messages_of(topic: str) -> tuple[type[Message], ...]:
     """What may stand on a topic."""
-    return tuple(message for message in MESSAGES if message.topic == topic)
+    return tuple(message for message in MESSAGES if topic in (message.topic, *message.also))
 
 
 __all__ = [

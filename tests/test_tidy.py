@@ -26,31 +26,37 @@ MONEY = tuple(
     f"agents.repayments.{name}" for name in ("apr", "due_dates", "money", "payment", "penalty", "schedule", "settlement", "shares")
 )
 
+PURE_RUNTIME = ("agents.runtime.decision", "agents.runtime.tcc", "agents.runtime.calendar")
+
 # Module → what of ours it may import; the first row that fits decides. `{own}` is the module's own service.
 SEES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("config.*", ("config.*",)),
     ("agents.runtime.decision", ()),
     ("agents.runtime.canonical*", ("agents.runtime.canonical*",)),
     ("agents.runtime.tcc", ("agents.runtime.decision", "config.*")),
+    ("agents.runtime.calendar", ("agents.runtime.decision",)),
     ("agents.runtime.*", ("agents.runtime.*", "bus.*", "stores.*", "config.*", "topics")),
     *((name, (*MONEY, "config.*")) for name in MONEY),
-    ("agents.*.messages", ("agents.*.messages", "agents.runtime.decision", "agents.runtime.canonical*", "config.*")),
-    ("agents.*.model", ("agents.runtime.decision", "agents.runtime.canonical*", "config.*")),
     (
-        "agents.*.behaviour",
-        ("agents.*.messages", "{own}.model", "{own}.behaviour", *MONEY, "agents.runtime.decision", "agents.runtime.tcc", "config.*"),
+        "agents.*.messages",
+        ("agents.*.messages", "agents.runtime.decision", "agents.runtime.calendar", "agents.runtime.canonical*", "config.*"),
+    ),
+    ("agents.*.model", ("agents.runtime.decision", "agents.runtime.calendar", "agents.runtime.canonical*", "config.*")),
+    (
+        "agents.*.behaviour*",
+        ("agents.*.messages", "{own}.model", "{own}.behaviour*", *MONEY, *PURE_RUNTIME, "config.*"),
     ),
     ("agents.*.agent", ("{own}.*", "agents.*.messages", "agents.runtime.*", "stores.*", "bus.*", "config.*", "topics")),
     ("topics", ("agents.*.messages", "bank.messages", "agents.runtime.decision")),
     ("stores.sqlite", ("config.*",)),
     ("stores.process", ()),
-    ("stores.*", ("stores.*", "config.*", "agents.*.model", "agents.runtime.decision")),
+    ("stores.*", ("stores.*", "config.*", "agents.*.model", "agents.runtime.decision", "agents.runtime.calendar")),
     ("bus.*", ("bus.*", "config.*", "stores.sqlite", "stores.process")),
     ("bank.*", ("bank.*", "config.*", "topics", "bus.*", "agents.runtime.*", "stores.engine", "stores.sqlite", "stores.runtime")),
     ("gateway.*", ("*",)),
     ("tools.*", ("*",)),
 )
-PURE = ("agents.*.behaviour", "agents.*.model", "agents.*.messages", "agents.runtime.decision", "agents.runtime.tcc", *MONEY)
+PURE = ("agents.*.behaviour*", "agents.*.model", "agents.*.messages", *PURE_RUNTIME, *MONEY)
 IMPURE = frozenset(
     {
         "aiohttp",

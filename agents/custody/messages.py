@@ -11,7 +11,7 @@ from pydantic import Field
 from agents.runtime.decision import Message
 
 TOPIC = "custody.commands"
-EVENTS = "custody.events"
+USERS, TRADING, REPAYMENTS = "users.commands", "trading.commands", "repayments.commands"  # who places orders hears of them
 
 PAGE_KINDS = frozenset({"open_account", "recharge", "withdraw", "authorize", "hold", "collect"})  # where the member confirms at the bank
 KINDS = (
@@ -166,7 +166,8 @@ class OrderAwaiting(Message):
     """The bank waits for the member's confirmation on this page. To whoever placed the order."""
 
     type = "custody.OrderAwaiting"
-    topic = EVENTS  # placed by a Send on the topic of who asked
+    topic = USERS
+    also = (TRADING, REPAYMENTS)
     id: str
     page_url: str
 
@@ -178,7 +179,8 @@ class OrderEnded(Message):
     """
 
     type = "custody.OrderEnded"
-    topic = EVENTS
+    topic = USERS
+    also = (TRADING, REPAYMENTS)
     id: str
     kind: str
     result: str
@@ -193,7 +195,8 @@ class OrderDisputed(Message):
     """The bank's notice and its answer to a query do not agree: a break, which a person ends. To whoever placed the order."""
 
     type = "custody.OrderDisputed"
-    topic = EVENTS
+    topic = USERS
+    also = (TRADING, REPAYMENTS)
     id: str
     noticed: str
     queried: str
@@ -203,7 +206,8 @@ class DateRolled(Message):
     """The business date is this one now: one message a day, in order, none skipped. To the calendar of every dated service."""
 
     type = "custody.DateRolled"
-    topic = EVENTS
+    topic = TRADING
+    also = (REPAYMENTS,)
     id: str  # calendar
     date: str
 

@@ -39,7 +39,7 @@ class Message(BaseModel):
     """Anything that is said on the bus: typed, versioned, addressed to one topic (`topic`), keyed by one actor's id.
 
     `type` is the name on the wire; `sealed` names the fields that hold sealed values; `final` marks an answer
-    that ends a person's wait.
+    that ends a person's wait; `also` names further topics where it may stand: of others who may have asked.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, ser_json_bytes="base64", val_json_bytes="base64")
@@ -48,6 +48,7 @@ class Message(BaseModel):
     version: ClassVar[int] = 1
     sealed: ClassVar[frozenset[str]] = frozenset()
     final: ClassVar[bool] = False
+    also: ClassVar[tuple[str, ...]] = ()
 
     def claims(self) -> tuple[Claim, ...]:
         """The values that handling this message wants to own; the loop finds out who has them before `behave`."""

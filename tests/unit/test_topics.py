@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 import topics
 from agents.accounts.agent import service as accounts_service
 from agents.accounts.messages import Command as AccountsCommand
+from agents.repayments.messages import LentBid
 from agents.runtime.decision import Message
 from agents.runtime.envelope import Origin, decode, encode
 from agents.runtime.service import Service
@@ -22,7 +23,7 @@ from topics import BY_NAME, BY_TYPE, DAY_MS, MESSAGES, TOPICS, Topic, messages_o
 
 ID = "7d444840-9dc0-51d1-b245-5ffdce74fad2"
 SERVICES: dict[str, Service[Any]] = {"accounts": accounts_service(1), "users": users_service(Policy())}
-NAMES = {*SERVICES, "gateway", "runtime"}
+NAMES = {*SERVICES, "custody", "trading", "repayments", "gateway", "runtime"}
 PERSONAL = {"password_hash", "mobile", "id_number", "card_number"}
 
 every_message = pytest.mark.parametrize("message", MESSAGES, ids=lambda m: m.type)
@@ -37,7 +38,7 @@ def test_no_two_messages_have_one_type_and_no_two_topics_one_name() -> None:
 @every_message
 def test_a_message_says_what_it_means_which_type_it_is_and_where_it_stands(message: type[Message]) -> None:
     assert message.__doc__ and message.__doc__.strip().endswith(".")
-    assert message.topic in BY_NAME
+    assert {message.topic, *message.also} <= BY_NAME.keys()
     service, _, name = message.type.partition(".")
     assert service in NAMES and name == message.__name__
     assert message.version >= 1
@@ -66,7 +67,17 @@ def test_a_message_is_exported_by_its_name(message: type[Message]) -> None:
 
 
 def of(message: type[Message], text: st.SearchStrategy[str]) -> st.SearchStrategy[Message]:
-    kinds: dict[Any, st.SearchStrategy[Any]] = {str: text, int: st.integers(0, 2**53), str | None: st.none() | text}
+    numbers = st.integers(0, 2**53)
+    kinds: dict[Any, st.SearchStrategy[Any]] = {
+        str: text,
+        int: numbers,
+        bool: st.booleans(),
+        str | None: st.none() | text,
+        dict[str, Any]: st.dictionaries(text, text | numbers | st.booleans() | st.none() | st.lists(text, max_size=3), max_size=4),
+        tuple[LentBid, ...]: st.lists(st.builds(LentBid, id=text, investor=text, custody_no=text, amount_fen=numbers), max_size=3).map(
+            tuple
+        ),
+    }
     return st.builds(message, **{name: kinds[field.annotation] for name, field in message.model_fields.items()})
 
 
@@ -101,7 +112,7 @@ def test_topics_with_sealed_fields_keep_seven_days_at_most(topic: Topic) -> None
 
 @every_topic
 def test_nothing_but_its_messages_stands_on_a_topic(topic: Topic) -> None:
-    assert messages_of(topic.name) == tuple(m for m in MESSAGES if m.topic == topic.name) != ()
+    assert messages_of(topic.name) == tuple(m for m in MESSAGES if topic.name in (m.topic, *m.also)) != ()
 
 
 @pytest.mark.parametrize("service", SERVICES.values(), ids=SERVICES.keys())
@@ -120,7 +131,12 @@ def test_a_behaviour_is_typed_for_exactly_what_its_mailbox_takes(command: Any, s
     assert set(get_args(command)) == set(service.messages)
 
 
-@pytest.mark.parametrize("message", [topics.Register, topics.Try])
+@every_message
+def test_an_answer_that_several_may_be_told_goes_to_the_topic_that_is_named(message: type[Message]) -> None:
+    assert message.topic not in message.also and len(set(message.also)) == len(message.also)
+
+
+@pytest.mark.parametrize("message", [topics.Register, topics.Try, topics.SubmitOpening])
 def test_what_is_compared_in_clear_is_never_a_sealed_field(message: type[Message]) -> None:
     fields = {name: f"<{name}>" for name in message.model_fields}
     claimed = {claim.value for claim in message.model_validate(fields).claims()}
