@@ -46,7 +46,7 @@ def rolled(calendar: Calendar | None, day: date, scan: Callable[[date, str], Mes
         return Decision.stay(calendar)
     waiting = (*calendar.waiting, *new)
     if calendar.after is not None:
-        return Decision(replace(calendar, waiting=waiting, due=()))
+        return Decision(replace(calendar, waiting=waiting))  # what a step of the same batch has found stays for it
     return _begin(replace(calendar, waiting=waiting[1:]), waiting[0], scan)
 
 
