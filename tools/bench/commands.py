@@ -66,6 +66,16 @@ def scale(
     return _show(options, [lambda: bench.run(options.settings, messages, counts)])
 
 
+def calc(
+    options: Options,
+    plans: Annotated[int, typer.Option("--plans", min=100, max=1_000_000, help="How many are made.")] = 10_000,
+) -> int:
+    """Repayment plans of 36 months a second, as `lendbus calc` answers them; needs neither bus nor stores."""
+    from tools.bench import calc as bench
+
+    return _show(options, [lambda: bench.run(plans)])
+
+
 def all_(options: Options) -> int:
     """Every bench that this bus and these stores can have, one after another."""
     from tools.bench import hop as hops
@@ -111,4 +121,4 @@ def _one(options: Options, report: "Report") -> list[str]:
     return [name for name, bar in report.bars.items() if not bar["ok"]]
 
 
-COMMANDS = {"loop": loop, "hop": hop, "takeover": takeover, "scale": scale, "all": all_}
+COMMANDS = {"loop": loop, "hop": hop, "takeover": takeover, "scale": scale, "calc": calc, "all": all_}
