@@ -86,6 +86,16 @@ def insert_new_row(table: Table) -> Statement:
     return Statement(insert(table).values({n: bindparam(n) for n in names}), *names, suffix=" ON CONFLICT DO NOTHING")
 
 
+def put_row(table: Table) -> Statement:
+    """INSERT of one whole row, in column order; a row with its primary key is overwritten. For rows whose actor has the version."""
+    names = [c.name for c in table.columns]
+    quoted = SQLITE.identifier_preparer.quote
+    keys = ", ".join(quoted(c.name) for c in table.primary_key.columns)
+    changes = ", ".join(f"{quoted(c.name)} = excluded.{quoted(c.name)}" for c in table.columns if not c.primary_key)
+    core = insert(table).values({n: bindparam(n) for n in names})
+    return Statement(core, *names, suffix=f" ON CONFLICT ({keys}) DO UPDATE SET {changes}")
+
+
 def update_version(table: Table) -> Statement:
     """UPDATE of one row by key and version: the new values in column order, then the key, then the version that was loaded.
 
