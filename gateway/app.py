@@ -5,21 +5,21 @@ from typing import Final
 
 from aiohttp import web
 
+from agents.runtime.http.bodies import BODY_S_MAX
+from agents.runtime.http.door import door
+from agents.runtime.http.hashing import Hasher
+from agents.runtime.http.replies import REPLIES, Replies
+from agents.runtime.http.server import HttpServer
 from agents.runtime.sealing import Keyring
 from bus.log import Bus
 from config.settings import Settings
 from gateway import openapi
-from gateway.bodies import BODY_S_MAX
-from gateway.door import door
-from gateway.hashing import Hasher
 from gateway.health import checks
 from gateway.registering import Registering
-from gateway.replies import Replies
 from gateway.routes import routes
 from gateway.users_reader import Users
 
 WORK_S_MAX: Final = 20.0  # hashing and appending, when both have queues; the body and the wait have limits of their own
-REPLIES: Final = web.AppKey("replies", Replies)
 
 
 def make_gateway(settings: Settings, bus: Bus, keyring: Keyring, users: Users, *, clock: Callable[[], int]) -> web.Application:
@@ -48,3 +48,8 @@ def make_gateway(settings: Settings, bus: Bus, keyring: Keyring, users: Users, *
     app.cleanup_ctx.append(lifetime)
     app.on_shutdown.append(end_waiting)
     return app
+
+
+def serve(settings: Settings, app: web.Application) -> HttpServer:
+    """The server of the application, at the place of the settings; not started."""
+    return HttpServer(app, host=settings.host, port=settings.port, stop_timeout_ms=settings.stop_timeout_ms)

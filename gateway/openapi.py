@@ -7,9 +7,10 @@ import orjson
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from gateway.health import Health
-from gateway.idempotency import HEADER
-from gateway.problems import CONTENT_TYPE, KINDS, ProblemDocument
+from agents.runtime.http.health import Health
+from agents.runtime.http.idempotency import HEADER
+from agents.runtime.http.problems import CONTENT_TYPE, ProblemDocument
+from gateway.problems import KINDS
 from gateway.registrations import ROUTE, RegistrationDocument, RegistrationRequest
 
 API_VERSION: Final = "1.0.0"
@@ -36,6 +37,7 @@ def as_bytes() -> bytes:
 def document() -> dict[str, Any]:
     """The whole description."""
     _, schemas = models_json_schema([(model, "serialization") for model in _MODELS], ref_template="#/components/schemas/{model}")
+    schemas["$defs"]["ProblemDocument"]["properties"]["code"]["enum"] = sorted(KINDS)
     return {
         "openapi": "3.1.1",
         "info": {"title": "Lendbus", "version": API_VERSION, "description": "P2P lending as actors on a message bus."},

@@ -10,15 +10,17 @@ from collections.abc import Callable
 from typing import Final
 
 from agents.runtime.envelope import Origin, encode
+from agents.runtime.http.hashing import Hasher
+from agents.runtime.http.idempotency import ANONYMOUS, HEADER, command_id
+from agents.runtime.http.problems import Fault, Problem, away
+from agents.runtime.http.replies import Replies, Subject, Ticket
+from agents.runtime.http.store_reader import StoreUnreadable
 from agents.runtime.messages import Mismatch
 from agents.runtime.sealing import CannotOpen, Keyring
 from bus.errors import BusAway, RecordRefused
 from bus.log import Bus
 from bus.record import Outgoing
 from config import faults, logs
-from gateway.hashing import Hasher
-from gateway.idempotency import ANONYMOUS, HEADER, command_id
-from gateway.problems import Fault, Problem, away
 from gateway.registrations import (
     RegistrationDocument,
     RegistrationRequest,
@@ -31,8 +33,7 @@ from gateway.registrations import (
     status_url,
     told,
 )
-from gateway.replies import Replies, Subject, Ticket
-from gateway.users_reader import StoreUnreadable, Users
+from gateway.users_reader import Users
 
 APPEND_FAILED_S: Final = 10.0  # so long after an append that failed the bus counts as one that takes nothing
 

@@ -11,11 +11,12 @@ from agents.runtime import canonical
 from agents.runtime.canonical import Unacceptable
 from agents.runtime.canonical_json import canonical_bytes
 from agents.runtime.decision import Message
+from agents.runtime.http.problems import Fault, Problem
 from agents.runtime.messages import Suspended
 from agents.runtime.sealing import Keyring, mask_mobile
 from agents.users.messages import Register, RegistrationEnded
 from agents.users.model import Registration, Status
-from gateway.problems import Fault, Problem
+from gateway.problems import Refusal
 
 ROUTE: Final = "/api/v1/registrations"
 ROLES: Final = ("borrower", "investor")  # whoever registers himself is one of these, nothing else (DESIGN 3)
@@ -151,11 +152,11 @@ def refusal(document: RegistrationDocument) -> Problem:
         case "login_name_taken" | "mobile_taken" as code:
             name = code.removesuffix("_taken")
             detail = f"Another member has this {name.replace('_', ' ')}."
-            return Problem(code, f"{detail} {again}", (Fault(code=code, detail=detail, pointer=f"/{name}"),))
+            return Refusal(code, f"{detail} {again}", (Fault(code=code, detail=detail, pointer=f"/{name}"),))
         case "timed_out":
-            return Problem("registration_timed_out", f"It was not tried in time, and nothing of it is left. {again}")
+            return Refusal("registration_timed_out", f"It was not tried in time, and nothing of it is left. {again}")
         case _:
-            return Problem("registration_cancelled", f"Nothing of it is left. {again}")
+            return Refusal("registration_cancelled", f"Nothing of it is left. {again}")
 
 
 def public_reason(reason: str | None) -> Reason | None:

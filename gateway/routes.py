@@ -6,12 +6,12 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from agents.runtime.canonical import Unacceptable, uuid_text
+from agents.runtime.http.bodies import read_json
+from agents.runtime.http.door import TRACE, as_json
+from agents.runtime.http.health import Check, Health, readiness
+from agents.runtime.http.idempotency import ANONYMOUS, HEADER, anonymous_key, thing_id
+from agents.runtime.http.problems import RETRY_AFTER_S, Problem
 from config import logs
-from gateway.bodies import read_json
-from gateway.door import TRACE, as_json
-from gateway.health import Check, Health, readiness
-from gateway.idempotency import ANONYMOUS, HEADER, anonymous_key, thing_id
-from gateway.problems import RETRY_AFTER_S, Problem
 from gateway.registering import Registering
 from gateway.registrations import ROUTE, refusal, requested
 

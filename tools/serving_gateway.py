@@ -3,12 +3,12 @@
 import asyncio
 from typing import Any
 
+from agents.runtime.http.server import HttpServer
 from agents.runtime.sealing import Keyring
 from agents.runtime.worker import utc_now_ms
 from bus.connect import connect
 from config.settings import Settings
-from gateway.app import make_gateway
-from gateway.server import GatewayServer
+from gateway.app import make_gateway, serve
 from gateway.users_reader import UsersReader
 from stores.migrate import check_look_up_key
 from tools import assemble
@@ -25,7 +25,7 @@ class ServingGateway:
         self._stop = asyncio.Event()
         self._bus = connect(settings.bus_url())
         self._users = UsersReader(settings.store_url("users"))
-        self._server: GatewayServer | None = None
+        self._server: HttpServer | None = None
 
     @property
     def url(self) -> str:
@@ -39,7 +39,7 @@ class ServingGateway:
         await asyncio.to_thread(check_look_up_key, "users", self._settings.store_url("users"), keyring.fingerprint())
         await self._bus.open()
         await self._bus.declare(assemble.specs(self._settings))
-        server = GatewayServer(self._settings, make_gateway(self._settings, self._bus, keyring, self._users, clock=utc_now_ms))
+        server = serve(self._settings, make_gateway(self._settings, self._bus, keyring, self._users, clock=utc_now_ms))
         await server.start()
         self._server = server
 

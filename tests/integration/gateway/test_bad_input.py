@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from gateway import bodies
+from agents.runtime.http import bodies
 from gateway.registrations import ROUTE
 from tests.integration.gateway.world import JSON, Client, World, a_body
 

@@ -15,16 +15,16 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from multidict import CIMultiDict
 
+from agents.runtime.http import bodies, hashing
+from agents.runtime.http import server as gateway_server
+from agents.runtime.http.idempotency import ANONYMOUS, thing_id
 from agents.runtime.sealing import Keyring
 from agents.users.model import Member, MemberStatus, Registration, Status
 from bus.errors import BusAway
 from gateway import app as gateway_app
-from gateway import bodies, hashing, openapi
-from gateway import server as gateway_server
-from gateway.app import make_gateway
-from gateway.idempotency import ANONYMOUS, thing_id
+from gateway import openapi
+from gateway.app import make_gateway, serve
 from gateway.registrations import ROUTE, Standing, status_token_text, status_url
-from gateway.server import GatewayServer
 from tests.integration.gateway.described import Description
 from tests.integration.gateway.world import JSON, Answer, Client, ScriptedUsers, World, a_body
 
@@ -93,7 +93,7 @@ async def stage(tmp_path: Path, users: ScriptedUsers, monkeypatch: pytest.Monkey
 
         app = make_gateway(world.settings, world.bus, world.keyring, users, clock=lambda: 1_700_000_000_000)
         app.middlewares.append(behind)
-        server = GatewayServer(world.settings, app)
+        server = serve(world.settings, app)
         await server.start()
         made = Stage(Client(server.url, await world.session()), world, users, monkeypatch)
         yield made

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from agents.runtime.http.idempotency import ANONYMOUS, thing_id
 from agents.runtime.messages import Known, Mismatch
 from agents.users.messages import RegistrationEnded
 from agents.users.model import Member, MemberStatus, Registration, Status
-from gateway.idempotency import ANONYMOUS, thing_id
 from gateway.registrations import ROUTE, Standing
 from tests.integration.gateway.world import Answer, Asked, Client, ScriptedUsers, World, a_body
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from agents.runtime.http.problems import FAULTS_MAX
 from gateway import openapi
-from gateway.problems import FAULTS_MAX
 from gateway.registrations import POINTER_CHARS_MAX
 from tests.integration.gateway.described import Description
 from tests.integration.gateway.world import Answer, Client, World

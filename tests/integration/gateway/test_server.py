@@ -9,14 +9,16 @@ from urllib.parse import urlsplit
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from agents.runtime.http import bodies
+from agents.runtime.http.store_reader import StoreUnreadable
 from bus.errors import BusError
 from bus.sqlite import file
 from config import logs
-from gateway import bodies, registering
+from gateway import registering
 from gateway.openapi import document
 from gateway.problems import KINDS
 from gateway.registrations import ROUTE
-from gateway.users_reader import StoreUnreadable, UsersReader
+from gateway.users_reader import UsersReader
 from stores.migrate import migrate
 from tests.faults.support import locked
 from tests.integration.gateway.test_bad_input import post

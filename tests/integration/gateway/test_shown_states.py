@@ -10,9 +10,9 @@ from typing import Final, NamedTuple
 
 import pytest
 
+from agents.runtime.http.idempotency import ANONYMOUS, thing_id
 from agents.users.model import Member, MemberStatus, Registration, Status
 from gateway import openapi
-from gateway.idempotency import ANONYMOUS, thing_id
 from gateway.registrations import ROUTE, Standing, status_token_text, status_url
 from tests.integration.gateway.described import Description
 from tests.integration.gateway.world import Client, ScriptedUsers, World

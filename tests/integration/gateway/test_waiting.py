@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from agents.runtime.decision import Message
+from agents.runtime.http import hashing, replies
 from agents.runtime.messages import GATEWAY_REPLIES, Known, Mismatch, Suspended
 from agents.users.messages import RegistrationEnded
 from agents.users.model import Member, MemberStatus, Registration, Status
 from bus.record import Outgoing
 from bus.sqlite import file as log_file
-from gateway import hashing, replies
 from gateway.registrations import ROUTE, Standing
 from tests.integration.gateway.world import Answer, Asked, Client, ScriptedUsers, World, until
 

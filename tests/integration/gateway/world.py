@@ -15,6 +15,8 @@ from multidict import CIMultiDict
 
 from agents.runtime.decision import Message
 from agents.runtime.envelope import Delivery, decode
+from agents.runtime.http.server import HttpServer
+from agents.runtime.http.store_reader import StoreUnreadable
 from agents.runtime.sealing import Keyring
 from agents.runtime.waiting import reply
 from agents.runtime.worker import House, Worker, utc_now_ms
@@ -23,10 +25,9 @@ from bus.connect import connect
 from bus.log import Bus
 from config.keys import generate
 from config.settings import Settings, load
-from gateway.app import make_gateway
+from gateway.app import make_gateway, serve
 from gateway.registrations import ROUTE, Standing
-from gateway.server import GatewayServer
-from gateway.users_reader import StoreUnreadable, Users, UsersReader
+from gateway.users_reader import Users, UsersReader
 from stores.migrate import migrate
 from tools.assemble import houses, specs, surroundings
 
@@ -150,12 +151,12 @@ class World:
         self._ends.push_async_callback(server.stop)
         return Client(server.url, await self.session())
 
-    async def server(self, users: Users | None = None) -> GatewayServer:
+    async def server(self, users: Users | None = None) -> HttpServer:
         """A gateway that the test ends itself."""
         reader = users or UsersReader(self.settings.store_url("users"))
         self._ends.push_async_callback(reader.close)
         app = make_gateway(self.settings, self.bus, self.keyring, reader, clock=utc_now_ms)
-        server = GatewayServer(self.settings, app)
+        server = serve(self.settings, app)
         await server.start()
         return server
 

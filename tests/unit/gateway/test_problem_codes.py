@@ -8,12 +8,14 @@ import pytest
 
 from agents.runtime import canonical, canonical_json
 from agents.runtime.canonical import Unacceptable
+from agents.runtime.http import problems as common
+from agents.runtime.http.problems import Problem, of_body, of_status
 from gateway import openapi, problems
-from gateway.problems import KINDS, of_body, of_status
+from gateway.problems import KINDS, Refusal
 from gateway.registrations import RegistrationDocument, refusal
 
-SOURCES: Final = sorted(Path(problems.__file__).parent.glob("*.py"))
-TREES: Final = {path.name: ast.parse(path.read_text()) for path in SOURCES}
+SOURCES: Final = sorted(path for module in (common, problems) for path in Path(str(module.__file__)).parent.glob("*.py"))
+TREES: Final = {str(path): ast.parse(path.read_text()) for path in SOURCES}
 BY_REASON: Final = [refusal(RegistrationDocument(id="", status="CANCELLED", reason=r)).code for r in ("login_name_taken", "mobile_taken")]
 
 
@@ -29,9 +31,9 @@ def literals(name: str, place: int = 0) -> dict[str, list[str]]:
     return found
 
 
-SAID: Final = {code for name in ("Problem", "_unsupported", "_wrong") for codes in literals(name).values() for code in codes} | set(
-    BY_REASON
-)
+SAID: Final = {
+    code for name in ("Problem", "Refusal", "_unsupported", "_wrong") for codes in literals(name).values() for code in codes
+} | set(BY_REASON)
 
 
 def raised_by(module: object) -> set[str]:
@@ -59,6 +61,12 @@ def test_every_code_is_promised_by_an_operation() -> None:
     assert [code for code in KINDS if f"`{code}`: {KINDS[code].title}." not in described] == []
 
 
+def test_a_code_of_the_gateways_own_is_no_code_of_every_server() -> None:
+    assert Refusal("mobile_taken", "Another member has this mobile.").document("").status == 409
+    with pytest.raises(AssertionError, match="mobile_taken"):
+        Problem("mobile_taken", "Another member has this mobile.")
+
+
 def test_no_two_kinds_have_one_title() -> None:
     assert len({kind.title for kind in KINDS.values()}) == len(KINDS)
 
@@ -69,7 +77,7 @@ def test_a_problem_is_made_with_a_literal_code_or_of_one() -> None:
         f"{file}:{node.lineno}"
         for file, tree in TREES.items()
         for node in ast.walk(tree)
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Problem"
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("Problem", "Refusal")
         if not isinstance(node.args[0], ast.Constant | ast.IfExp | ast.Name)
     ]
     assert computed == []

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agents.runtime.http.problems import Problem
 from agents.runtime.messages import Known, Suspended
 from agents.runtime.sealing import Keyring, is_sealed
 from agents.users.messages import RegistrationEnded
 from agents.users.model import Member, MemberStatus, Registration, Status
 from config.keys import generate
 from gateway import registrations
-from gateway.problems import Problem
 from gateway.registrations import RegistrationDocument, RegistrationRequest, Standing
 
 ID = "04484baa-3aaa-5913-a335-04d36d3dfc06"

@@ -5,10 +5,10 @@ import asyncio
 import pytest
 from argon2 import PasswordHasher
 
+from agents.runtime.http import hashing
+from agents.runtime.http.hashing import Hasher
+from agents.runtime.http.problems import Problem
 from config.settings import load
-from gateway import hashing
-from gateway.hashing import Hasher
-from gateway.problems import Problem
 
 QUICK = {"argon2_memory_kib": 8192, "argon2_time_cost": 1}
 

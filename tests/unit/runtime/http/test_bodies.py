@@ -2,9 +2,9 @@
 
 import pytest
 
+from agents.runtime.http.bodies import BODY_S_MAX, refuse_content_type, refuse_encoding
+from agents.runtime.http.problems import Problem
 from config.settings import Settings
-from gateway.bodies import BODY_S_MAX, refuse_content_type, refuse_encoding
-from gateway.problems import Problem
 
 
 @pytest.mark.parametrize(

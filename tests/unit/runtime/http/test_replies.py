@@ -8,6 +8,9 @@ import pytest
 
 from agents.runtime.decision import Message
 from agents.runtime.envelope import Origin, encode
+from agents.runtime.http import replies
+from agents.runtime.http.problems import Problem
+from agents.runtime.http.replies import Replies, Subject, Ticket
 from agents.runtime.messages import Known, Suspended
 from agents.users.messages import RegistrationEnded
 from bus.errors import BusAway
@@ -15,9 +18,6 @@ from bus.following import follow
 from bus.log import Bus
 from bus.record import Record
 from config import retry
-from gateway import replies
-from gateway.problems import Problem
-from gateway.replies import Replies, Subject, Ticket
 
 ID = "04484baa-3aaa-5913-a335-04d36d3dfc06"
 SUBJECT, OTHER = Subject(ID, "mac 1"), Subject(ID, "mac 2")

@@ -3,7 +3,7 @@
 import pytest
 
 from agents.runtime.canonical import Unacceptable
-from gateway.problems import FAULTS_MAX, KINDS, Fault, Problem, away, busy, of_body, of_status
+from agents.runtime.http.problems import FAULTS_MAX, KINDS, Fault, Problem, away, busy, of_body, of_status
 
 
 @pytest.mark.parametrize("code", KINDS)

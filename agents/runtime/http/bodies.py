@@ -10,7 +10,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from agents.runtime.canonical import Unacceptable
 from agents.runtime.canonical_json import parse_json
-from gateway.problems import Fault, Problem, of_body
+from agents.runtime.http.problems import Fault, Problem, of_body
 
 BODY_S_MAX: Final = 8.0  # less than a graceful stop, so that also the slowest sender is answered in it
 

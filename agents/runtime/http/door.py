@@ -13,8 +13,8 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 from pydantic import BaseModel
 
+from agents.runtime.http.problems import CONTENT_TYPE, Problem, of_status
 from config import logs
-from gateway.problems import CONTENT_TYPE, Problem, of_status
 
 PATH_CHARS_MAX: Final = 200  # of the log line
 REQUEST_ID: Final = "X-Request-Id"
@@ -30,7 +30,7 @@ SECURITY_HEADERS: Final = {
 }
 _CLOSES: Final = frozenset({408, 413})  # the rest of the body is not waited for
 
-log = logs.get("gateway.access")
+log = logs.get("http.access")
 
 
 def door(request_s_max: float) -> Middleware:
@@ -40,7 +40,8 @@ def door(request_s_max: float) -> Middleware:
     async def pass_through(request: web.Request, handler: Handler) -> web.StreamResponse:
         request_id, began_ns = str(uuid.uuid4()), time.monotonic_ns()
         response = await _answer(request, handler, request_id, request_s_max)
-        response.headers.update(SECURITY_HEADERS)
+        for name, value in SECURITY_HEADERS.items():
+            response.headers.setdefault(name, value)  # a page may have a policy of its own
         response.headers[REQUEST_ID] = request_id
         log.info(
             "request",

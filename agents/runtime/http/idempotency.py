@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from agents.runtime.decision import derived_id
-from gateway.problems import Fault, Problem
+from agents.runtime.http.problems import Fault, Problem
 
 HEADER: Final = "Idempotency-Key"
 ANONYMOUS: Final = "anonymous"

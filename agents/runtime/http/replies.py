@@ -1,4 +1,4 @@
-"""Answers for waiting HTTP requests: this process reads `gateway.replies` from the end, without a group (DESIGN 3).
+"""Answers for waiting HTTP requests: this process reads their topic (`gateway.replies`) from the end, without a group (DESIGN 3).
 
 Each waiting request has a number; `reply_to` is this process and that number. An answer that ends a registration is given
 to every request of this process that asks for the same thing with the same content: the loop answers eight of them only.
@@ -12,20 +12,22 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
+from aiohttp import web
+
 from agents.runtime.decision import Message
 from agents.runtime.envelope import Undecodable, decode
+from agents.runtime.http.problems import busy
 from agents.runtime.messages import GATEWAY_REPLIES
 from bus.errors import BusError
 from bus.log import Bus
 from bus.record import Record
 from config import logs
 from config.retry import STORE_AWAY
-from gateway.problems import busy
 from topics import messages_of
 
 WAITING_MAX: Final = 2_000  # requests that wait at once
 
-log = logs.get("gateway")
+log = logs.get("http")
 
 
 class Subject(NamedTuple):
@@ -59,22 +61,23 @@ class Ticket:
 class Replies:
     """The reader and the requests that wait for it."""
 
-    def __init__(self, bus: Bus) -> None:
+    def __init__(self, bus: Bus, topic: str = GATEWAY_REPLIES) -> None:
         self._bus = bus
+        self._topic = topic
         self._process = uuid.uuid4().hex
         self._numbers = itertools.count(1)
         self._tickets: dict[str, Ticket] = {}
         self._same: dict[Subject, set[Ticket]] = defaultdict(set)
-        self._registry = {kind.type: kind for kind in messages_of(GATEWAY_REPLIES)}
+        self._registry = {kind.type: kind for kind in messages_of(self._topic)}
         self._next: dict[tuple[str, int], int] = {}
         self._task: asyncio.Task[None] | None = None
         self._ended = False
 
     async def start(self) -> None:
         """Stand at the end of every partition and begin to read. Raises BusError when the bus or the topic is not there."""
-        ends = await self._bus.ends(GATEWAY_REPLIES)
-        self._next = {(GATEWAY_REPLIES, partition): end for partition, (_, end) in ends.items()}
-        self._task = asyncio.create_task(self._read(), name="gateway replies")
+        ends = await self._bus.ends(self._topic)
+        self._next = {(self._topic, partition): end for partition, (_, end) in ends.items()}
+        self._task = asyncio.create_task(self._read(), name=self._topic)
         self._task.add_done_callback(_tell_end)
 
     async def stop(self) -> None:
@@ -146,7 +149,7 @@ class Replies:
         failures = 0
         while True:
             try:
-                async with contextlib.aclosing(self._bus.follow([GATEWAY_REPLIES], self._next)) as runs:
+                async with contextlib.aclosing(self._bus.follow([self._topic], self._next)) as runs:
                     async for run in runs:
                         failures = 0
                         self._deliver(run)
@@ -161,6 +164,9 @@ class Replies:
             self.deliver(record)
         last = run[-1]
         self._next[last.topic, last.partition] = last.offset + 1
+
+
+REPLIES: Final = web.AppKey("replies", Replies)  # where an application keeps its reader
 
 
 def _tell_end(task: asyncio.Task[None]) -> None:

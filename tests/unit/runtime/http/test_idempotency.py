@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.idempotency import HEADER, anonymous_key, command_id, thing_id
-from gateway.problems import Problem
+from agents.runtime.http.idempotency import HEADER, anonymous_key, command_id, thing_id
+from agents.runtime.http.problems import Problem
 
 KEY = "0f7c1c5e-3a50-4f07-8d21-5f2f0a7bb0aa"
 ROUTE = "/api/v1/registrations"

@@ -7,8 +7,8 @@ from typing import Final
 
 from argon2 import PasswordHasher
 
+from agents.runtime.http.problems import busy
 from config.settings import Settings
-from gateway.problems import busy
 
 HASHES_AT_ONCE: Final = max(1, min(4, os.cpu_count() or 1))  # each takes the memory of one hash and a core
 HASHES_WAITING_MAX: Final = 200  # with those in work; about seven seconds of work for one core

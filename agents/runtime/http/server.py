@@ -1,4 +1,4 @@
-"""The gateway on a port: start, say where, stop within a bounded time."""
+"""An application on a port: start, say where, stop within a bounded time."""
 
 import asyncio
 import logging
@@ -8,17 +8,16 @@ from typing import Final
 from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
 
+from agents.runtime.http.door import as_problem
+from agents.runtime.http.problems import of_status
+from agents.runtime.http.replies import REPLIES
 from config import logs
-from config.settings import Settings
-from gateway.app import REPLIES
-from gateway.door import as_problem
-from gateway.problems import of_status
 
 LINGER_S: Final = 1.0  # for the rest of a body that was refused, so that the sender can read why
 KEEPALIVE_S: Final = 30.0
 BACKLOG: Final = 512
 
-log = logs.get("gateway")
+log = logs.get("http")
 
 
 class _Connection(web.RequestHandler):
@@ -38,15 +37,16 @@ class _Connection(web.RequestHandler):
         return response
 
 
-class GatewayServer:
-    """Serves an application of `make_gateway`; port 0 takes a free one, `url` says which."""
+class HttpServer:
+    """Serves an application, with or without a reader of answers in it; port 0 takes a free one, `url` says which."""
 
-    def __init__(self, settings: Settings, app: web.Application) -> None:
-        self._host, self._port = settings.host, settings.port
+    def __init__(self, app: web.Application, *, host: str, port: int, stop_timeout_ms: int) -> None:
+        self._host, self._port = host, port
         self._app = app
         # The rest of `stop_timeout_ms` is for closing; a handler that is not done by then is cancelled.
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=settings.stop_timeout_ms / 1000 * 0.9)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=stop_timeout_ms / 1000 * 0.9)
         self._listener: asyncio.Server | None = None
+        self._stopped = asyncio.Event()
 
     @property
     def url(self) -> str:
@@ -58,7 +58,7 @@ class GatewayServer:
     @property
     def waiting(self) -> int:
         """How many requests wait for their end."""
-        return self._app[REPLIES].waiting
+        return self._app[REPLIES].waiting if REPLIES in self._app else 0
 
     async def start(self) -> None:
         """Begin to read answers, then to listen. Raises BusError, or OSError when the port is not free."""
@@ -72,13 +72,14 @@ class GatewayServer:
 
     async def watch(self) -> None:
         """Return when it was stopped; raises why answers are not read any more: end the process then, it is deaf."""
-        await self._app[REPLIES].watch()
+        await (self._app[REPLIES].watch() if REPLIES in self._app else self._stopped.wait())
 
     async def stop(self) -> None:
         """Accept nothing more, answer what is in work (nobody waits for an end any longer), close; bounded."""
         if self._listener is not None:
             self._listener.close()
         await self._runner.cleanup()
+        self._stopped.set()
 
     def _connection(self) -> web.RequestHandler:
         server = self._runner.server
