@@ -29,6 +29,7 @@ from agents.custody.messages import (
 from agents.repayments import messages as repayments
 from agents.repayments.messages import (
     AskPlan,
+    CollectionStep,
     Due,
     GeneratePlan,
     InstalmentPaid,
@@ -84,6 +85,20 @@ from agents.users.messages import (
     SubmitOpening,
     TransferChanged,
     TryDeadline,
+)
+from bank import messages as bank
+from bank.messages import (
+    Answered,
+    Close,
+    CloseDay,
+    ConfirmByMember,
+    DayBegan,
+    DayStands,
+    Ended,
+    Execute,
+    Instruct,
+    OpenDay,
+    RefuseByMember,
 )
 
 DAY_MS = 86_400_000
@@ -179,6 +194,40 @@ TOPICS: tuple[Topic, ...] = (
     ),
 )
 
+BANK_TOPICS: tuple[Topic, ...] = (  # on a bus of its own: the bank is an outside company
+    Topic(
+        bank.TOPIC,
+        "bank",
+        "request number, or the day",
+        1,
+        7 * DAY_MS,
+        ("bank",),
+        ("bank",),
+        "Instructions to the ledger, which is one mailbox, and its timers.",
+    ),
+    Topic(bank.RESULTS, "bank", "request number", 8, 7 * DAY_MS, ("bank",), ("notifier",), "What has ended, for the notifier."),
+    Topic(
+        GATEWAY_REPLIES,
+        "bank",
+        "HTTP process of the bank",
+        8,
+        HOUR_MS,
+        ("bank",),
+        ("bank",),
+        "Answers for a waiting HTTP request at the bank; read from the end, without a group.",
+    ),
+    Topic(
+        DEAD_LETTERS,
+        "bank",
+        "dead letter id",
+        8,
+        7 * DAY_MS,
+        ("bank", "notifier"),
+        (),
+        "Announces records of the bank that could not be read.",
+    ),
+)
+
 MESSAGES: tuple[type[Message], ...] = (
     *users.COMMANDS,
     *users.SAYS,
@@ -190,13 +239,15 @@ MESSAGES: tuple[type[Message], ...] = (
     *repayments.SAYS,
     *custody.COMMANDS,
     *custody.SAYS,
+    *bank.COMMANDS,
+    *bank.SAYS,
     Known,
     Mismatch,
     Suspended,
     DeadLettered,
 )
 BY_TYPE: dict[str, type[Message]] = {message.type: message for message in MESSAGES}
-BY_NAME: dict[str, Topic] = {topic.name: topic for topic in TOPICS}
+BY_NAME: dict[str, Topic] = {topic.name: topic for topic in (*BANK_TOPICS, *TOPICS)}
 
 
 def messages_of(topic: str) -> tuple[type[Message], ...]:
@@ -205,10 +256,12 @@ def messages_of(topic: str) -> tuple[type[Message], ...]:
 
 
 __all__ = [
+    "BANK_TOPICS",
     "BY_NAME",
     "BY_TYPE",
     "MESSAGES",
     "TOPICS",
+    "Answered",
     "ApproveFull",
     "AskDate",
     "AskPlan",
@@ -219,20 +272,29 @@ __all__ = [
     "Cancel",
     "CancelRegistration",
     "Cancelled",
+    "Close",
+    "CloseDay",
     "CloseOrder",
     "Closed",
+    "CollectionStep",
     "Confirm",
+    "ConfirmByMember",
     "Confirmed",
     "CreateStaff",
     "DateAnswered",
     "DateNotice",
     "DateRolled",
+    "DayBegan",
+    "DayStands",
     "DeadLettered",
     "Due",
+    "Ended",
+    "Execute",
     "FailListing",
     "FailStep",
     "GeneratePlan",
     "InstalmentPaid",
+    "Instruct",
     "Known",
     "LoanChanged",
     "LoanMoved",
@@ -243,6 +305,7 @@ __all__ = [
     "Mismatch",
     "Notice",
     "NoticeAlone",
+    "OpenDay",
     "OpeningChanged",
     "OrderAwaiting",
     "OrderDisputed",
@@ -261,6 +324,7 @@ __all__ = [
     "Publish",
     "Queried",
     "RaisingEnded",
+    "RefuseByMember",
     "RefuseFirstAudit",
     "RefuseFull",
     "Refused",

@@ -19,20 +19,21 @@ from agents.users.messages import Command as UsersCommand
 from bus.record import Record
 from config.limits import MESSAGE_BYTES_MAX
 from config.registration import Policy
-from topics import BY_NAME, BY_TYPE, DAY_MS, MESSAGES, TOPICS, Topic, messages_of
+from topics import BANK_TOPICS, BY_NAME, BY_TYPE, DAY_MS, MESSAGES, TOPICS, Topic, messages_of
 
 ID = "7d444840-9dc0-51d1-b245-5ffdce74fad2"
 SERVICES: dict[str, Service[Any]] = {"accounts": accounts_service(1), "users": users_service(Policy())}
-NAMES = {*SERVICES, "custody", "trading", "repayments", "gateway", "runtime"}
+NAMES = {*SERVICES, "custody", "trading", "repayments", "gateway", "runtime", "bank", "notifier"}
 PERSONAL = {"password_hash", "mobile", "id_number", "card_number"}
 
 every_message = pytest.mark.parametrize("message", MESSAGES, ids=lambda m: m.type)
-every_topic = pytest.mark.parametrize("topic", TOPICS, ids=lambda t: t.name)
+every_topic = pytest.mark.parametrize("topic", [*TOPICS, *BANK_TOPICS], ids=lambda t: f"{t.owner} {t.name}")
 
 
 def test_no_two_messages_have_one_type_and_no_two_topics_one_name() -> None:
     assert len(BY_TYPE) == len(MESSAGES) == len(set(MESSAGES))
-    assert len(BY_NAME) == len(TOPICS)
+    assert len({topic.name for topic in TOPICS}) == len(TOPICS)
+    assert len({topic.name for topic in BANK_TOPICS}) == len(BANK_TOPICS)
 
 
 @every_message
@@ -101,7 +102,7 @@ def test_a_topics_owner_producers_and_consumers_are_services(topic: Topic) -> No
 def test_a_topic_is_described_and_kept_for_a_time(topic: Topic) -> None:
     assert topic.english.endswith(".") and topic.key
     assert set(topic.name) <= {*string.ascii_lowercase, "."}
-    assert topic.retention_ms > 0 and topic.partitions == 8
+    assert topic.retention_ms > 0 and topic.partitions == (1 if topic.name == "bank.instructions" else 8)
 
 
 @every_topic
