@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import Field
 
-from agents.runtime.decision import Message
+from agents.runtime.decision import Message, Need
 
 TOPIC = "custody.commands"
 USERS, TRADING, REPAYMENTS = "users.commands", "trading.commands", "repayments.commands"  # who places orders hears of them
@@ -171,6 +171,10 @@ class OrderAwaiting(Message):
     id: str
     page_url: str
 
+    def needs(self) -> tuple[Need, ...]:
+        """What the order is of, in the store of whoever placed it."""
+        return (Need("order", self.id),)
+
 
 class OrderEnded(Message):
     """What the bank has made of an order, for good: `succeeded`, `refused` or `closed`. To whoever placed it.
@@ -190,6 +194,10 @@ class OrderEnded(Message):
     unverified: bool = False
     details: dict[str, Any] = Field(default_factory=dict)
 
+    def needs(self) -> tuple[Need, ...]:
+        """What the order is of, in the store of whoever placed it."""
+        return (Need("order", self.id),)
+
 
 class OrderDisputed(Message):
     """The bank's notice and its answer to a query do not agree: a break, which a person ends. To whoever placed the order."""
@@ -200,6 +208,10 @@ class OrderDisputed(Message):
     id: str
     noticed: str
     queried: str
+
+    def needs(self) -> tuple[Need, ...]:
+        """What the order is of, in the store of whoever placed it."""
+        return (Need("order", self.id),)
 
 
 class DateRolled(Message):
