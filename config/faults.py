@@ -2,6 +2,8 @@
 
 Without a hook a point costs one comparison. `LENDBUS_FAULT=point:action:nth` installs a hook in a real process:
 action `kill` (SIGKILL itself), `freeze` (SIGSTOP itself) or `raise`; `nth` is the hit at which it acts, counted from 1.
+`LENDBUS_FAULT=@FILE` reads the description from a file, again whenever the file is another one: so a fault can be put into a
+process that runs. Before it acts it writes what it does to `FILE.hit`.
 """
 
 import os
@@ -10,6 +12,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 Hook = Callable[[str], None]
 _DESCRIPTION = re.compile(r"([a-z.]+):([a-z]+)(?::([1-9]\d{0,8}))?", re.ASCII)
@@ -84,11 +87,40 @@ def install_from_environment() -> None:
     """Install the hook that `LENDBUS_FAULT` describes; does nothing without it. Raises ValueError for a wrong description."""
     global _hook
     if text := os.environ.get("LENDBUS_FAULT"):
-        _hook = parse(text)
+        _hook = from_file(Path(text[1:])) if text.startswith("@") else parse(text)
 
 
-def parse(text: str) -> Hook:
-    """Make the hook of `point:action[:nth]`."""
+def from_file(path: Path) -> Hook:
+    """The hook that does what the file says now; an empty file, none, or one that says nothing that can be done, is no fault.
+
+    Whoever changes the description puts another file in its place (`os.replace`): its inode tells.
+    """
+    known: tuple[int, int] | None = None
+    inner: Hook | None = None
+
+    def hook(reached: str) -> None:
+        nonlocal known, inner
+        try:
+            found = os.stat(path)
+            if (now := (found.st_ino, found.st_mtime_ns)) != known:
+                known, inner = now, _said(path, path.read_text())
+        except FileNotFoundError:
+            known = inner = None
+        if inner is not None:
+            inner(reached)
+
+    return hook
+
+
+def _said(path: Path, text: str) -> Hook | None:
+    try:
+        return parse(text.strip(), told=lambda point: path.with_suffix(f"{path.suffix}.hit").write_text(f"{point} {os.getpid()}\n"))
+    except ValueError:
+        return None
+
+
+def parse(text: str, told: Hook = lambda _: None) -> Hook:
+    """Make the hook of `point:action[:nth]`; `told` hears of the point just before it acts."""
     found = _DESCRIPTION.fullmatch(text)
     point, action, nth = found.groups() if found else ("", "", None)
     if point not in points() or action not in _ACTIONS:
@@ -100,6 +132,7 @@ def parse(text: str) -> Hook:
         if reached == point:
             left -= 1
             if left == 0:
+                told(point)
                 _ACTIONS[action](point)
 
     return hook

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any, Final
 
+from config.bank import NAMES_REFUSED
+
 PASSWORD: Final = "a long pass phrase"
 DEPOSIT_PASSWORD: Final = "a deposit pass phrase"  # known to its person and the bank, to nobody between them
-REFUSED_NAME: Final = "王拒绝"  # the bank's list has it: it opens no account for this name
+REFUSED_NAME: Final = min(NAMES_REFUSED)  # the bank's list has it: it opens no account for this name
 
 _WEIGHTS: Final = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 _CHECKS: Final = "10X98765432"
