@@ -119,7 +119,7 @@ def _said(path: Path, text: str) -> Hook | None:
         return None
 
 
-def parse(text: str, told: Hook = lambda _: None) -> Hook:
+def parse(text: str, told: Callable[[str], object] = lambda _: None) -> Hook:
     """Make the hook of `point:action[:nth]`; `told` hears of the point just before it acts."""
     found = _DESCRIPTION.fullmatch(text)
     point, action, nth = found.groups() if found else ("", "", None)
