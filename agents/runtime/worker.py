@@ -7,6 +7,7 @@ takes. Anything else that ends a part of it ends `run` with the reason.
 
 import asyncio
 import time
+import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ import faust
 import structlog
 
 from agents.runtime import pruning
+from agents.runtime.decision import Message
+from agents.runtime.envelope import Origin, encode
 from agents.runtime.mailbox import Mailbox
 from agents.runtime.ownership import LostEpoch
 from agents.runtime.partition import Terms
@@ -24,6 +27,7 @@ from bus.app import make_app
 from bus.connect import connect, writers_of
 from bus.errors import BusAway, LogMadeAnew, LostLease, RunMissing
 from bus.log import Bus, TopicSpec
+from config import faults
 from config.limits import BATCH_MESSAGES_MAX, START_S_MAX, STOP_S_MAX
 from config.retry import STORE_AWAY
 from stores.engine import OutcomeUnknown, Store, StoreAway
@@ -38,10 +42,15 @@ def utc_now_ms() -> int:
 
 @dataclass(frozen=True)
 class House:
-    """A service and the function that shows its agent to an App."""
+    """A service and the function that shows its agent to an App.
+
+    `opens` is what is said to its actors whenever a worker starts, `closing` lets go of what its callers hold.
+    """
 
     service: Service[Any]
     listen: Callable[[faust.App, Mailbox], None]
+    opens: tuple[tuple[str, Message], ...] = ()
+    closing: Callable[[], Awaitable[None]] | None = None
 
 
 @dataclass(frozen=True)
@@ -111,6 +120,9 @@ class Worker:
         bus = connect(around.bus_url)
         opened.push_async_callback(bus.close)
         await _bounded(self._declare(bus), "the bus has not answered")
+        await self._say_what_opens(bus)
+        if self._house.closing is not None:
+            opened.push_async_callback(self._house.closing)
         mailbox = self.mailbox = Mailbox(service, store, bus, Terms(around.keep.inbox_ms, around.batch_max, around.clock))
         opened.push_async_callback(mailbox.close)
         app = self._app = make_app(service.name, around.bus_url, mailbox)
@@ -127,6 +139,16 @@ class Worker:
         await bus.open()
         await bus.declare(self._around.topics)
         await bus.declare_group(self.name, [self._house.service.topic])
+
+    async def _say_what_opens(self, bus: Bus) -> None:
+        """To its own mailbox, under new ids: these messages mean the same however often they are said."""
+        records = [
+            encode(message, key=key, message_id=str(uuid.uuid4()), origin=Origin("start", key, "worker"), now_ms=self._around.clock())
+            for key, message in self._house.opens
+        ]
+        if records:
+            with faults.around("relay.append"):
+                await bus.append(records)
 
     async def _started(self) -> None:
         """`start`, given up when a stop is requested meanwhile."""
