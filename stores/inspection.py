@@ -91,6 +91,12 @@ async def spent_attempts(connection: AsyncConnection) -> list[Any]:
     return list((await connection.execute(query.where(attempt.c.next_ms.is_(None)).limit(ROWS_MAX))).all())
 
 
+async def attempts_of(connection: AsyncConnection, actors: Sequence[str]) -> list[Any]:
+    """What these actors have asked of the outside world and not been answered; there are few attempts."""
+    query = select(attempt.c.number, attempt.c.actor, attempt.c.target, attempt.c.tries, attempt.c.last_error, attempt.c.next_ms)
+    return list((await connection.execute(query.where(attempt.c.actor.in_(actors)).order_by(attempt.c.at_ms))).all())
+
+
 async def dead_letters(connection: AsyncConnection, *, every: bool) -> list[Any]:
     """Dead letters, oldest first (dead_letter_by_age); without `every` only those that nobody has redriven or skipped."""
     query = (

@@ -13,9 +13,11 @@ from config.settings import DAY_MS, Settings
 from stores.engine import sqlite_path
 from stores.migrate import migrate
 from tools.places import partitions
+from tools.services import SERVICES
 from topics import TOPICS
 
-SERVICES: tuple[str, ...] = ("accounts", "users")
+__all__ = ["SERVICES", "houses", "keyring", "specs", "surroundings", "worker", "written_stores"]
+
 PRUNE_EVERY_S = 60.0
 WAITING_KEEP_MS = 3_600_000
 SEEN_KEEP_MS = 365 * DAY_MS

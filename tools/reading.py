@@ -21,6 +21,7 @@ from bus.errors import BusAway, BusError
 from stores import engine as stores
 from stores.sqlite import is_at_rest
 from tools.output import WrongUse
+from tools.services import SERVICES
 from topics import TOPICS
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ LOCK_WAIT_S: Final = 2.0
 T = TypeVar("T")
 
 # Service → the topic of its mailbox. A consumer without a store (the gateway) is no service here.
-MAILBOXES: Final[dict[str, str]] = {t.owner: t.name for t in TOPICS if t.owner in t.consumers and t.name.endswith(".commands")}
+MAILBOXES: Final[dict[str, str]] = {t.owner: t.name for t in TOPICS if t.owner in SERVICES and t.name.endswith(".commands")}
 
 
 def services() -> tuple[str, ...]:

@@ -106,7 +106,7 @@ def diagram(told: "Story") -> str:
 
 
 def _actor(name: str) -> str:
-    plain = name.removesuffix(" (timer)").split(",")[0]
+    plain = name.removesuffix(" (timer)").removesuffix(" (HTTP)").split(",")[0]
     return "".join(c if c.isalnum() else "_" for c in plain) or "unknown"
 
 

@@ -15,11 +15,10 @@ from agents.runtime.envelope import CAUSATION, MESSAGE_ID, PRINCIPAL, TRACE
 from bus.headers import unpack_headers
 from bus.record import Record
 from stores import inspection
-from stores.accounts import account_by_id
-from stores.users import registration_by_id
 from tools.output import WrongUse, instant
 from tools.reading import MAILBOXES, ask, bus_is_there, reading_bus, services
 from tools.record_view import header, type_of
+from tools.tracing_states import states
 from topics import BY_NAME
 
 if TYPE_CHECKING:
@@ -30,6 +29,7 @@ LOOK_RECORDS_MAX: Final = 5_000  # of one topic, beyond what the indexes point a
 LOOK_BEFORE_MS, LOOK_AFTER_MS = 1_000, 5_000
 ACTORS_MAX: Final = 500
 EDGE: Final = "gateway"
+ASKING: Final = frozenset({"custody"})  # services that ask the outside world; the answers come to their own mailbox
 _PLAIN = re.compile(r"[!-~]{1,200}", re.ASCII)
 
 
@@ -174,7 +174,8 @@ def _step(
         assert place is not None, "a step without a record has its place from an index"
         return Step(at_ms, None, "?", to, actor or "", f"{effect}; gone from the bus", message_id, None, *place, None)
     headers = record.headers
-    sender = "timer" if header(headers, PRINCIPAL) == "timer" else EDGE
+    principal = header(headers, PRINCIPAL)
+    sender = principal if principal in ("timer", "attempt") else EDGE
     key = (record.key or b"").decode("ascii", "replace")
     identity = message_id or header(headers, MESSAGE_ID)
     place = (record.topic, record.partition, record.offset)
@@ -189,6 +190,9 @@ async def _wait(settings: "Settings", service: str, told: Story, actors: Sequenc
     for row in await ask(settings, service, partial(inspection.leaving_of, actors=actors)):
         what = type_of(unpack_headers(row.headers)) or row.topic
         told.waiting.append(_waits(service, row.actor, "outbox", f"{what} to {row.topic}" + _because(row.refused), row.at_ms))
+    for row in await ask(settings, service, partial(inspection.attempts_of, actors=actors)):
+        what = f"asks {row.target}, {row.tries} tries{_because(row.last_error)}{'' if row.next_ms else ', spent'}"
+        told.waiting.append(_waits(service, row.actor, "HTTP attempt", what, row.next_ms))
     for actor in actors:
         for row in await ask(settings, service, partial(inspection.suspended_actors, actor=actor)):
             what = f"{'stuck' if row.next_ms is None else 'tried again'}, {row.queued} queued{_because(row.reason)}: {row.error}"
@@ -199,7 +203,7 @@ async def _wait(settings: "Settings", service: str, told: Story, actors: Sequenc
     for row in letters.values():
         state = f"{row.state} as {row.redriven_as}" if row.redriven_as else row.state
         told.waiting.append(_waits(service, row.id, "dead letter", f"{state}: {row.reason}: {row.detail}", row.at_ms))
-    told.states += [state for actor in actors for state in await _states(settings, service, actor)]
+    told.states += [state for actor in actors for state in await states(settings, service, actor)]
 
 
 def _because(reason: str | None) -> str:
@@ -210,29 +214,22 @@ def _waits(service: str, which: str, kind: str, what: str, at_ms: int | None) ->
     return {"service": service, "id": which, "kind": kind, "what": what, "at": instant(at_ms), "at_ms": at_ms}
 
 
-async def _states(settings: "Settings", service: str, actor: str) -> list[dict[str, Any]]:
-    if service == "accounts":
-        account = await ask(settings, service, partial(account_by_id, key=actor))
-        return [{"service": service, "thing": "account", "id": actor, "state": account.status.value, "reason": None}] if account else []
-    registration = await ask(settings, service, partial(registration_by_id, key=actor))
-    if registration is None:
-        return []
-    stuck = " (stuck)" if registration.stuck else ""
-    states = [(registration.status.value + stuck, "registration", registration.reason)]
-    if registration.member is not None:
-        states.append((registration.member.status.value, "member", None))
-    return [{"service": service, "thing": thing, "id": actor, "state": state, "reason": why} for state, thing, why in states]
-
-
 def _relate(steps: list[Step]) -> None:
     """Who said a message is who handled its cause; in one millisecond a cause comes before what it caused."""
     by_id = {step.message_id: step for step in steps if step.message_id}
     for step in steps:
         cause = by_id.get(step.causation or "")
         if cause is not None and cause is not step:
-            step.sender = f"{cause.receiver} (timer)" if step.sender == "timer" else cause.receiver
+            step.sender = f"{cause.receiver}{_how(step, cause)}"
         step.depth = _depth(step, by_id)
     steps.sort(key=lambda step: (step.at_ms, step.depth, step.said_ms or 0, step.offset))
+
+
+def _how(step: Step, cause: Step) -> str:
+    """Whether it was said by a timer of the sender, or is what the outside world has answered it over HTTP."""
+    if step.sender == "attempt":
+        return " (HTTP)" if step.receiver == cause.receiver and step.receiver in ASKING else ""
+    return " (timer)" if step.sender == "timer" else ""
 
 
 def _depth(step: Step, by_id: dict[str, Step]) -> int:

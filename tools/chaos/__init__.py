@@ -1,1 +1,1 @@
-"""Whole stories disturbed: processes killed and frozen at fault points, webhooks lost, messages doubled; each must end like the undisturbed one."""
+"""Whole stories disturbed: kills and freezes at fault points, webhooks lost, messages doubled; each must end like the undisturbed one."""
