@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, MetaData, Table, Text, and_, func, or_, select
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, MetaData, Table, Text, and_, cast, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from agents.repayments.model import CollectionStatus
@@ -208,7 +208,7 @@ async def sums_page(connection: AsyncConnection, *, after: str, limit: int) -> l
     def total(column: Column[Any]) -> Any:
         table = column.table
         return (
-            select(func.coalesce(func.sum(column), 0))
+            select(cast(func.coalesce(func.sum(column), 0), BigInteger))
             .where(table.c.loan == plan.c.id)
             .scalar_subquery()
             .label(f"{table.name}_{column.name}")
@@ -230,10 +230,10 @@ async def unequal_instalments(connection: AsyncConnection, *, limit: int = 100) 
         select(
             receivable.c.loan,
             receivable.c.number,
-            func.sum(receivable.c.principal_fen).label("principal"),
-            func.sum(receivable.c.interest_fen).label("interest"),
-            func.sum(receivable.c.principal_paid_fen).label("principal_paid"),
-            func.sum(receivable.c.interest_paid_fen).label("interest_paid"),
+            cast(func.sum(receivable.c.principal_fen), BigInteger).label("principal"),
+            cast(func.sum(receivable.c.interest_fen), BigInteger).label("interest"),
+            cast(func.sum(receivable.c.principal_paid_fen), BigInteger).label("principal_paid"),
+            cast(func.sum(receivable.c.interest_paid_fen), BigInteger).label("interest_paid"),
         )
         .group_by(receivable.c.loan, receivable.c.number)
         .subquery()

@@ -6,6 +6,7 @@ Custody's answers come to the same mailbox; they are declared where they are sai
 
 from pydantic import BaseModel, ConfigDict
 
+from agents.custody.messages import DateRolled, OrderAwaiting, OrderDisputed, OrderEnded
 from agents.runtime.calendar import need_of
 from agents.runtime.decision import Message, Need
 from agents.runtime.messages import GATEWAY_REPLIES
@@ -54,12 +55,12 @@ class GeneratePlan(Message):
 
 
 class MakeReceivables(Message):
-    """The next receivables of a plan that is being made, from instalment `number` on."""
+    """The next receivables of a plan that is being made; `made` are there, instalment after instalment, in each all bids in order."""
 
     type = "repayments.MakeReceivables"
     topic = TOPIC
     id: str
-    number: int
+    made: int
 
     def needs(self) -> tuple[Need, ...]:
         """The plan's bids."""
@@ -119,6 +120,24 @@ class Pay(Message):
         return self.id
 
 
+class CollectionStep(Message):
+    """The open collection goes on at this claim: its records are written while it is FROZEN, and paid while it is BOOKING.
+
+    `number` 0: all its records are written, and it is the order's turn.
+    """
+
+    type = "repayments.CollectionStep"
+    topic = TOPIC
+    id: str
+    collection: str
+    number: int
+    place: int
+
+    def needs(self) -> tuple[Need, ...]:
+        """All claims of the instalment; what each custody account gets."""
+        return (Need("step", str(self.number)) if self.number else Need("parts"),)
+
+
 class RetryCollection(Message):
     """An operator lets the booking of a SUSPENDED collection be tried again, under a new number."""
 
@@ -126,6 +145,10 @@ class RetryCollection(Message):
     topic = TOPIC
     id: str
     operator: str
+
+    def needs(self) -> tuple[Need, ...]:
+        """What the open collection goes on with."""
+        return (Need("order"), Need("parts"))
 
 
 class ReleaseCollection(Message):
@@ -177,7 +200,10 @@ class PlanSettled(Message):
 
 
 class PaymentChanged(Message):
-    """The answer to a borrower: the bank's page, or how the collection has ended."""
+    """The answer to a borrower: the bank's page, or how the collection has ended.
+
+    `collection` names the one that was open already, with its page: a second payment is not begun beside it.
+    """
 
     type = "repayments.PaymentChanged"
     topic = GATEWAY_REPLIES
@@ -188,6 +214,7 @@ class PaymentChanged(Message):
     amount_fen: int = 0
     page_url: str | None = None
     reason: str | None = None
+    collection: str | None = None
 
     def thing(self, actor: str) -> str:
         """A collection of the plan."""
@@ -212,7 +239,24 @@ COMMANDS: tuple[type[Message], ...] = (
     ScanPlans,
     Due,
     Pay,
+    CollectionStep,
     RetryCollection,
     ReleaseCollection,
 )
 SAYS: tuple[type[Message], ...] = (PlanReady, PlanMissing, PrincipalRepaid, PlanSettled, PaymentChanged, InstalmentPaid)
+HEARD: tuple[type[Message], ...] = (OrderAwaiting, OrderEnded, OrderDisputed, DateRolled)  # of custody
+Command = (
+    GeneratePlan
+    | MakeReceivables
+    | AskPlan
+    | ScanPlans
+    | Due
+    | Pay
+    | CollectionStep
+    | RetryCollection
+    | ReleaseCollection
+    | OrderAwaiting
+    | OrderEnded
+    | OrderDisputed
+    | DateRolled
+)

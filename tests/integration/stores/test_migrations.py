@@ -11,7 +11,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, MetaData, inspect
 
-from stores import accounts, users
+from stores import accounts, repayments, users
 from stores.accounts import statuses
 from stores.engine import Store, StoreAway, StoreRefused, is_postgresql
 from stores.migrate import NotAStore, OtherKeys, SchemaNewer, check_look_up_key, create, migrate
@@ -19,7 +19,7 @@ from stores.runtime import RUNTIME
 from tests.integration.stores.direct import execute, inspected, sqlite_only
 from tests.postgresql_server import Databases, free_port, sql
 
-METADATA = {"accounts": accounts.METADATA, "users": users.METADATA}
+METADATA = {"accounts": accounts.METADATA, "repayments": repayments.METADATA, "users": users.METADATA}
 every_service = pytest.mark.parametrize("service", METADATA)
 
 
