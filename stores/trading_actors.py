@@ -22,7 +22,8 @@ STEP = 500
 
 _DUE = Statement(
     first(
-        select(loan.c.id).where(loan.c.raising_until < bindparam("day"), loan.c.status == literal_column("'RAISING'"), loan.c.id > bindparam("after"))
+        select(loan.c.id)
+        .where(loan.c.raising_until < bindparam("day"), loan.c.status == literal_column("'RAISING'"), loan.c.id > bindparam("after"))
         .order_by(loan.c.id),
         "limit",
     ),
