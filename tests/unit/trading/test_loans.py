@@ -1,5 +1,6 @@
 """The life of a loan: every transition of FLOWS 4, and what is refused on the way."""
 
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -227,6 +228,7 @@ def test_the_calendar_tells_the_loans_whose_raising_is_over() -> None:
     assert begun.business_date == date(2026, 3, 8)
     [scan] = [s.message for s in begun.sends]
     assert scan == ScanLoans(id="calendar:1", date="2026-03-08", after="")
-    found = begun.state.__class__(begun.state.key, begun.state.day, begun.state.after, (), (LOAN,))
+    assert begun.state is not None
+    found = replace(begun.state, due=(LOAN,))
     told = behave(found, scan, Context("calendar:1", bid_id(1), 1))
     assert [s.message for s in told.sends] == [RaisingEnded(id=LOAN, date="2026-03-08")]
