@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from agents.accounts import agent as accounts
+from agents.repayments import agent as repayments
 from agents.runtime.pruning import Keep
 from agents.runtime.sealing import Keyring
 from agents.runtime.worker import House, Surroundings, Worker
@@ -27,6 +28,7 @@ def houses(settings: Settings) -> dict[str, House]:
     """Every service with its agent, by name."""
     makers: dict[str, Callable[[], House]] = {
         "accounts": lambda: accounts.house(settings.inbox_horizon_ms),
+        "repayments": repayments.house,
         "users": lambda: users.house(settings.registration()),
     }
     return {name: makers[name]() for name in SERVICES}

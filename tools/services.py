@@ -2,4 +2,4 @@
 
 from typing import Final
 
-SERVICES: Final[tuple[str, ...]] = ("accounts", "users")
+SERVICES: Final[tuple[str, ...]] = ("accounts", "repayments", "users")

@@ -10,6 +10,7 @@ from tools import operate
 from tools.operate import UNSAFE_LOCAL
 from tools.options import Options
 from tools.output import Column, Failed, Output, instant, say
+from tools.stuck_things import FAIL, RELEASE, RETRY, tell, things
 
 COLUMNS = (
     Column("id", fixed=True),
@@ -28,7 +29,7 @@ ID = Annotated[str, typer.Argument(help="The id as `stuck ls` prints it.")]
 
 
 def ls(options: Options) -> None:
-    """Everything that waits: suspended actors, rows the bus refuses, spent attempts, registrations whose second phase is spent."""
+    """Everything that waits: actors, rows, attempts and registrations of the runtime; SUSPENDED loans and collections, disputed orders."""
     options.out.rows(options.run(waiting(options)), COLUMNS, empty="nothing is stuck")
 
 
@@ -94,6 +95,29 @@ def skip(
     options.out.block(options.run(acted()))
 
 
+REASON = Annotated[str, typer.Option("--reason", help="Why; goes into the audit row.")]
+
+
+def retry(options: Options, which: ID, reason: REASON = "tried again", unsafe_local: UNSAFE_LOCAL = False) -> None:
+    """Try the disbursement of a SUSPENDED loan, or the booking of a SUSPENDED collection, again under a new number."""
+    _tell(options, which, RETRY, reason, unsafe_local)
+
+
+def release(options: Options, which: ID, reason: REASON = "", unsafe_local: UNSAFE_LOCAL = False) -> None:
+    """Give the money of a SUSPENDED collection back to the borrower."""
+    _tell(options, which, RELEASE, reason, unsafe_local)
+
+
+def fail(options: Options, which: ID, reason: REASON = "", unsafe_local: UNSAFE_LOCAL = False) -> None:
+    """Give up the listing of a SUSPENDED loan that was not disbursed: every hold is given back."""
+    _tell(options, which, FAIL, reason, unsafe_local)
+
+
+def _tell(options: Options, which: str, action: str, reason: str, unsafe_local: bool) -> None:
+    operate.must_be_said(options, unsafe_local, f"stuck {action}")
+    options.out.block(options.run(tell(options, which, action, operate.acting(reason))))
+
+
 async def waiting(options: Options) -> list[dict[str, Any]]:
     """What waits, service by service."""
     from stores.inspection import refused_rows, spent_attempts, suspended_actors
@@ -105,6 +129,7 @@ async def waiting(options: Options) -> list[dict[str, Any]]:
         rows += [_actor(service, row) for row in await ask(settings, service, suspended_actors)]
         rows += [_refused(service, row) for row in await ask(settings, service, refused_rows)]
         rows += [_attempt(service, row) for row in await ask(settings, service, spent_attempts)]
+    rows += [thing.row() for thing in await things(options, services())]
     return rows + await _registrations(options)
 
 
@@ -121,7 +146,7 @@ async def _registrations(options: Options) -> list[dict[str, Any]]:
 
 async def _one(options: Options, which: str) -> dict[str, Any]:
     found = [row for row in await waiting(options) if row["id"] == which]
-    acted_on = [row for row in found if row["kind"] != "outbox row"]
+    acted_on = [row for row in found if "redrive" in row["actions"] and row["kind"] != "outbox row"]
     if not acted_on:
         raise Failed(f"nothing is stuck under {which}: `lendbus stuck ls` lists what is")
     if len(acted_on) > 1:
@@ -208,4 +233,4 @@ def _row(
     }
 
 
-COMMANDS = {"ls": ls, "show": show, "redrive": redrive, "skip": skip}
+COMMANDS = {"ls": ls, "show": show, "redrive": redrive, "skip": skip, "retry": retry, "release": release, "fail": fail}

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Any, Final
 from stores.accounts import account_by_id
 from stores.custody import notices_of, order_by_id
 from stores.repayments import collection_by_id, instalments_of, plan_by_loan
+from stores.trading import bids_of_loan, loan_by_id
 from stores.users import registration_by_id
 from tools.reading import ask
 
 if TYPE_CHECKING:
     from config.settings import Settings
+
+BIDS_SHOWN_MAX: Final = 100
 
 States = list[dict[str, Any]]
 
@@ -65,9 +68,19 @@ async def _repayments(settings: "Settings", actor: str) -> States:
     return found
 
 
+async def _trading(settings: "Settings", actor: str) -> States:
+    loan = await ask(settings, "trading", partial(loan_by_id, key=actor))
+    if loan is None:
+        return []
+    bids = await ask(settings, "trading", partial(bids_of_loan, key=actor, after=0, limit=BIDS_SHOWN_MAX))
+    found = [_state("loan", actor, loan.status, loan.reason)]
+    return found + [_state(f"bid of {bid.amount_fen} fen", bid.id, bid.status, bid.reason) for bid in bids]
+
+
 _TELLERS: Final[dict[str, Callable[["Settings", str], Awaitable[States]]]] = {
     "accounts": _accounts,
     "users": _users,
     "custody": _custody,
     "repayments": _repayments,
+    "trading": _trading,
 }
