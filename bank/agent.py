@@ -37,6 +37,6 @@ def listen(app: faust.App, mailbox: Mailbox) -> None:
             await mailbox.handle(event)
 
 
-def house(terms: Terms) -> House:
-    """The service with its agent."""
-    return House(service(terms), listen)
+def house(terms: Terms, first_date: str) -> House:
+    """The service with its agent; a bank that has no business date yet begins on `first_date`."""
+    return House(service(terms), listen, opens=((messages.DAY, messages.OpenDay(id=messages.DAY, date=first_date)),))

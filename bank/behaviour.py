@@ -44,6 +44,8 @@ def behave(state: Any, command: Command, context: Context, terms: Terms) -> Deci
     if state is None:
         return Decision.stay(None)
     match command, state.status:
+        case ConfirmByMember(password_hash=None), Status.AWAITING if state.kind == "open_account":
+            return Decision(state, reply=answer(state))  # no account without a deposit password
         case ConfirmByMember(), Status.AWAITING:
             return accept(state.but(password_hash=command.password_hash), context, terms)
         case RefuseByMember(), Status.AWAITING:
@@ -147,9 +149,9 @@ def turn_day(day: Day | None, command: OpenDay | CloseDay, context: Context) -> 
         return Decision(day, reply=DayStands(id=command.id, date=day.date)) if day is not None else Decision.stay(None)
     after = Day(context.actor, begins)
     sends: tuple[Send, ...] = ()
-    if day is not None:
-        identity = derived_id(context.message_id, begins)
-        sends = (Send(identity, DayBegan(id=identity, date=begins)),)
+    if isinstance(command, CloseDay):
+        ids = {platform: derived_id(context.message_id, platform) for platform in command.platforms}
+        sends = tuple(Send(id_, DayBegan(id=id_, platform=platform, date=begins)) for platform, id_ in ids.items())
     posting = Posting(context.actor, context.instant_ms, (after,))
     return Decision(after, sends=sends, entries=(posting,), reply=DayStands(id=command.id, date=begins))
 

@@ -8,12 +8,25 @@ from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Any
 
-from bank.ledger import Books, with_bid
-from bank.model import CARD_NETWORK, FEE, Account, Authorization, Entry, Hold, HoldState, Project, ProjectState, Request, Transfer
-from config.bank import COLLECT_FEN_MIN, HOLDS_MAX
+from bank.ledger import Books, with_hold
+from bank.model import (
+    BID,
+    CARD_NETWORK,
+    FEE,
+    REPAYMENT,
+    Account,
+    Authorization,
+    Entry,
+    Hold,
+    HoldState,
+    Project,
+    ProjectState,
+    Request,
+    Transfer,
+)
+from config.bank import CARD_FEN_MAX, COLLECT_FEN_MIN, HOLDS_MAX
 
-REPAY = "repay"
-BID = "bid"
+REPAY = "repay"  # scope of an authorization; that of bids is called as their holds are
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +70,8 @@ def recharge(request: Request, books: Books) -> Done:
     if account is None:
         return _refuse("unknown_account")
     amount_fen = request.content["amount_fen"]
+    if amount_fen > CARD_FEN_MAX:
+        return _refuse("card_refused")
     return Done((Transfer(CARD_NETWORK, account.available, amount_fen),), amount_fen)
 
 
@@ -94,7 +109,7 @@ def hold(request: Request, books: Books) -> Done:
     if books.available(account.custody_no) < amount_fen:
         return _refuse("insufficient")
     made = Hold(request.id, project.project_no, account.custody_no, amount_fen, BID, HoldState.HELD)
-    return Done((Transfer(account.available, account.held, amount_fen), made, with_bid(project, made, sign=1)), amount_fen)
+    return Done((Transfer(account.available, account.held, amount_fen), made, with_hold(project, made, sign=1)), amount_fen)
 
 
 def release(request: Request, books: Books) -> Done:
@@ -103,10 +118,9 @@ def release(request: Request, books: Books) -> Done:
     if found is None or found.state is not HoldState.HELD:
         return _refuse("not_held")
     account = books.accounts[found.custody_no]
-    entries: tuple[Entry, ...] = (Transfer(account.held, account.available, found.amount_fen), replace(found, state=HoldState.RELEASED))
-    if found.purpose == BID:
-        entries = (*entries, with_bid(books.projects[found.project_no], found, sign=-1))
-    return Done(entries, found.amount_fen)
+    back = Transfer(account.held, account.available, found.amount_fen)
+    after = with_hold(books.projects[found.project_no], found, sign=-1)
+    return Done((back, replace(found, state=HoldState.RELEASED), after), found.amount_fen)
 
 
 def confirm_loan(request: Request, books: Books) -> Done:
@@ -156,15 +170,15 @@ def collect(request: Request, books: Books) -> Done:
             return _refuse("insufficient")
     elif books.available(account.custody_no) < due_fen:
         return _refuse("insufficient")
-    made = Hold(request.id, content["project_no"], account.custody_no, amount_fen, "repayment", HoldState.HELD)
-    return Done((Transfer(account.available, account.held, amount_fen), made), amount_fen)
+    made = Hold(request.id, content["project_no"], account.custody_no, amount_fen, REPAYMENT, HoldState.HELD)
+    return Done((Transfer(account.available, account.held, amount_fen), made, with_hold(project, made, sign=1)), amount_fen)
 
 
 def confirm_repayment(request: Request, books: Books) -> Done:
     """What was collected goes to the investors and the fee, one linked set."""
     content = request.content
     found = books.holds.get(content["collect_no"])
-    if found is None or found.state is not HoldState.HELD or found.purpose != "repayment":
+    if found is None or found.state is not HoldState.HELD or found.purpose != REPAYMENT:
         return _refuse("not_held")
     parts = [(part["custody_no"], part["amount_fen"]) for part in content["parts"]]
     if sum(amount_fen for _, amount_fen in parts) + content["fee_fen"] != found.amount_fen:
@@ -175,7 +189,8 @@ def confirm_repayment(request: Request, books: Books) -> Done:
     moved = [Transfer(payer.held, books.accounts[custody_no].available, amount_fen) for custody_no, amount_fen in parts if amount_fen]
     if content["fee_fen"]:
         moved.append(Transfer(payer.held, FEE, content["fee_fen"]))
-    return Done((*moved, replace(found, state=HoldState.POSTED)), found.amount_fen)
+    after = with_hold(books.projects[found.project_no], found, sign=-1)
+    return Done((*moved, replace(found, state=HoldState.POSTED), after), found.amount_fen)
 
 
 _KINDS: Mapping[str, Callable[[Request, Books], Done]] = {

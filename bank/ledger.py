@@ -7,7 +7,7 @@ not the fee's goes below zero. A posting is taken up whole or not at all. In mem
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from bank.model import CARD_NETWORK, Account, Authorization, Day, Hold, HoldState, Posting, Project, Transfer
+from bank.model import BID, CARD_NETWORK, Account, Authorization, Day, Hold, HoldState, Posting, Project, Transfer
 
 
 class Overdrawn(Exception):
@@ -52,7 +52,7 @@ class Books:
 
     def bids_of(self, project_no: str) -> list[Hold]:
         """The bids that are held for a project, by number."""
-        found = [h for h in self.holds.values() if h.project_no == project_no and h.purpose == "bid" and h.state is HoldState.HELD]
+        found = [h for h in self.holds.values() if h.project_no == project_no and h.purpose == BID and h.state is HoldState.HELD]
         return sorted(found, key=lambda h: h.request_no)
 
     def authorization(self, custody_no: str, scope: str) -> Authorization | None:
@@ -112,6 +112,6 @@ def sum_of(lines: Iterable[Line]) -> Mapping[str, int]:
     return sums
 
 
-def with_bid(project: Project, hold: Hold, *, sign: int) -> Project:
-    """The project with one bid more (1) or less (-1)."""
+def with_hold(project: Project, hold: Hold, *, sign: int) -> Project:
+    """The project with one hold more (1) or less (-1): a bid, or a repayment that is being collected."""
     return replace(project, holds=project.holds + sign, held_fen=project.held_fen + sign * hold.amount_fen)

@@ -77,12 +77,13 @@ class OpenDay(Message):
 
 
 class CloseDay(Message):
-    """End this business date; the next one begins. Whoever is late with it changes nothing."""
+    """End this business date; the next one begins, and these platforms are told. Whoever is late with it changes nothing."""
 
     type = "bank.CloseDay"
     topic = TOPIC
     id: str
     date: str
+    platforms: tuple[str, ...] = ()
 
 
 class Answered(Message):
@@ -125,14 +126,40 @@ class Ended(Message):
 
 
 class DayBegan(Message):
-    """A business date has begun. For the notifier."""
+    """A business date has begun: one message for each platform. For the notifier."""
 
     type = "bank.DayBegan"
     topic = RESULTS
-    id: str  # the date's own id, which is the same for whoever closes the day before twice
+    id: str  # of this platform's notice of this date
+    platform: str
     date: str
+
+
+class NoticeTried(Message):
+    """What came of the n-th try to tell a platform (the outcome of an attempt): the HTTP status, or why there is none."""
+
+    type = "notifier.NoticeTried"
+    topic = RESULTS
+    id: str
+    n: int
+    at_ms: int
+    took_ms: int
+    status: int | None
+    error: str | None
+
+
+class NoticeDue(Message):
+    """Time for the n-th try to tell a platform."""
+
+    type = "notifier.NoticeDue"
+    topic = RESULTS
+    id: str
+    n: int
 
 
 Command = Instruct | ConfirmByMember | RefuseByMember | Execute | Close | OpenDay | CloseDay
 COMMANDS: tuple[type[Message], ...] = (Instruct, ConfirmByMember, RefuseByMember, Execute, Close, OpenDay, CloseDay)
-SAYS: tuple[type[Message], ...] = (Answered, DayStands, Ended, DayBegan)
+SAYS: tuple[type[Message], ...] = (Answered, DayStands, Ended, DayBegan, NoticeTried, NoticeDue)
+
+Notifying = Ended | DayBegan | NoticeTried | NoticeDue
+NOTIFYING: tuple[type[Message], ...] = (Ended, DayBegan, NoticeTried, NoticeDue)  # what the notifier is told

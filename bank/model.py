@@ -11,6 +11,7 @@ from typing import Any, Self
 
 CARD_NETWORK = "card_network"  # the outside world: money comes from it and goes to it, so it may stand below zero
 FEE = "fee"
+BID, REPAYMENT = "bid", "repayment"  # what a hold is for
 
 
 class Status(StrEnum):
@@ -30,7 +31,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request number and everything about it; `token` is the secret half of its page's URL.
+    """One request number and everything about it.
 
     `kind` empty: it was closed before anybody had put it, and will be refused for ever.
     """
@@ -104,7 +105,7 @@ class Hold:
     project_no: str
     custody_no: str
     amount_fen: int
-    purpose: str  # bid or repayment
+    purpose: str  # BID or REPAYMENT
     state: HoldState
 
 
@@ -118,7 +119,7 @@ class ProjectState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A loan as the bank knows it, with the count and sum of the bids that are held for it."""
+    """A loan as the bank knows it, with the count and sum of what is held for it: bids, later a repayment."""
 
     project_no: str
     custody_no: str  # the borrower's

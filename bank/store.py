@@ -8,8 +8,8 @@ from sqlalchemy import bindparam, select
 
 from agents.runtime.decision import Message
 from bank.ledger import Books, Line
-from bank.messages import DAY
-from bank.model import Account, Authorization, Day, Hold, HoldState, Project, ProjectState, Request, Status
+from bank.messages import DAY, Execute
+from bank.model import BID, CARD_NETWORK, FEE, Account, Authorization, Day, Hold, HoldState, Project, ProjectState, Request, Status
 from bank.tables import account, authorization, balance, day, hold, journal, project, request
 from stores.actors import Actors
 from stores.engine import Row, Tx
@@ -44,7 +44,7 @@ _PERSONS = Statement(select(*account.c).where(in_list(account.c.person_lookup, "
 _BALANCES = Statement(select(*balance.c).where(in_list(balance.c.account, "ids")), "ids")
 _HOLDS = Statement(select(*hold.c).where(in_list(hold.c.request_no, "ids")), "ids")
 _HOLDS_OF = Statement(
-    select(*hold.c).where(in_list(hold.c.project_no, "ids"), hold.c.state == HoldState.HELD.value, hold.c.purpose == "bid"), "ids"
+    select(*hold.c).where(in_list(hold.c.project_no, "ids"), hold.c.state == HoldState.HELD.value, hold.c.purpose == BID), "ids"
 )
 _PROJECTS = Statement(select(*project.c).where(in_list(project.c.project_no, "ids")), "ids")
 _AUTHORIZATIONS = Statement(select(*authorization.c).where(in_list(authorization.c.custody_no, "ids")), "ids")
@@ -59,7 +59,7 @@ class BankBooks:
     def load(self, tx: Tx, items: Sequence[tuple[Any, Message]]) -> Books:
         """Accounts, holds, projects and authorizations of these requests, with what stands on the accounts."""
         books = Books(date=next((row[0] for row in tx.all(_DATE, DAY)), None))
-        requests = [state for state, _ in items if isinstance(state, Request)]
+        requests = [state for state, message in items if isinstance(state, Request) and isinstance(message, Execute)]
         if not requests:
             return books
         contents = [r.content for r in requests]
@@ -74,7 +74,7 @@ class BankBooks:
         books.accounts.update({row[0]: Account(*row) for row in [*found, *tx.all(_PERSONS, tx.list(lookups))]})
         for custody_no, scope, number, cap_fen, expires_on in tx.all(_AUTHORIZATIONS, tx.list(sorted(owners))):
             books.authorizations[custody_no, scope] = Authorization(number, custody_no, scope, cap_fen, expires_on)
-        names = ["card_network", "fee", *(n for a in books.accounts.values() for n in (a.available, a.held))]
+        names = [CARD_NETWORK, FEE, *(n for a in books.accounts.values() for n in (a.available, a.held))]
         books.balances.update(dict(tx.all(_BALANCES, tx.list(sorted(names)))))
         return books
 

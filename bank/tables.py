@@ -79,6 +79,7 @@ hold = Table(
     Column("purpose", Text, nullable=False),
     Column("state", Text, nullable=False),
     Index("hold_by_project", "project_no", "request_no"),
+    Index("hold_by_state", "state", "custody_no"),
 )
 
 project = Table(

@@ -10,19 +10,29 @@ from hypothesis import strategies as st
 import topics
 from agents.accounts.agent import service as accounts_service
 from agents.accounts.messages import Command as AccountsCommand
+from agents.repayments.agent import service as repayments_service
+from agents.repayments.messages import Command as RepaymentsCommand
 from agents.repayments.messages import LentBid
 from agents.runtime.decision import Message
 from agents.runtime.envelope import Origin, decode, encode
 from agents.runtime.service import Service
 from agents.users.agent import service as users_service
 from agents.users.messages import Command as UsersCommand
+from bank.agent import service as bank_service
+from bank.messages import Command as BankCommand
 from bus.record import Record
+from config.bank import Terms
 from config.limits import MESSAGE_BYTES_MAX
 from config.registration import Policy
 from topics import BANK_TOPICS, BY_NAME, BY_TYPE, DAY_MS, MESSAGES, TOPICS, Topic, messages_of
 
 ID = "7d444840-9dc0-51d1-b245-5ffdce74fad2"
-SERVICES: dict[str, Service[Any]] = {"accounts": accounts_service(1), "users": users_service(Policy())}
+SERVICES: dict[str, Service[Any]] = {
+    "accounts": accounts_service(1),
+    "bank": bank_service(Terms()),
+    "repayments": repayments_service(),
+    "users": users_service(Policy()),
+}
 NAMES = {*SERVICES, "custody", "trading", "repayments", "gateway", "runtime", "bank", "notifier"}
 PERSONAL = {"password_hash", "mobile", "id_number", "card_number"}
 
@@ -74,6 +84,8 @@ def of(message: type[Message], text: st.SearchStrategy[str]) -> st.SearchStrateg
         int: numbers,
         bool: st.booleans(),
         str | None: st.none() | text,
+        int | None: st.none() | numbers,
+        tuple[str, ...]: st.lists(text, max_size=3).map(tuple),
         dict[str, Any]: st.dictionaries(text, text | numbers | st.booleans() | st.none() | st.lists(text, max_size=3), max_size=4),
         tuple[LentBid, ...]: st.lists(st.builds(LentBid, id=text, investor=text, custody_no=text, amount_fen=numbers), max_size=3).map(
             tuple
@@ -126,7 +138,12 @@ def test_a_service_consumes_its_mailbox_and_understands_everything_that_may_stan
 
 @pytest.mark.parametrize(
     ("command", "service"),
-    [pytest.param(AccountsCommand, SERVICES["accounts"], id="accounts"), pytest.param(UsersCommand, SERVICES["users"], id="users")],
+    [
+        pytest.param(AccountsCommand, SERVICES["accounts"], id="accounts"),
+        pytest.param(BankCommand, SERVICES["bank"], id="bank"),
+        pytest.param(RepaymentsCommand, SERVICES["repayments"], id="repayments"),
+        pytest.param(UsersCommand, SERVICES["users"], id="users"),
+    ],
 )
 def test_a_behaviour_is_typed_for_exactly_what_its_mailbox_takes(command: Any, service: Service[Any]) -> None:
     assert set(get_args(command)) == set(service.messages)

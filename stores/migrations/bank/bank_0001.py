@@ -55,6 +55,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("request_no"),
     )
     op.create_index("hold_by_project", "hold", ["project_no", "request_no"], unique=False)
+    op.create_index("hold_by_state", "hold", ["state", "custody_no"], unique=False)
     op.create_table(
         "journal",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),

@@ -10,7 +10,7 @@ from bank.execution import KINDS
 from bank.ledger import Books, Overdrawn, sum_of
 from bank.messages import ConfirmByMember
 from bank.model import CARD_NETWORK, FEE, HoldState, Posting, ProjectState, Request, Status, Transfer
-from config.bank import HOLDS_MAX
+from config.bank import CARD_FEN_MAX, HOLDS_MAX
 from tests.unit.bank.world import DATE, Bank, number
 
 P = number("project")
@@ -51,7 +51,7 @@ def whole(bank: Bank) -> None:
     assert sums == {account: fen for account, fen in books.balances.items() if account in sums}
     assert all(fen >= 0 for account, fen in books.balances.items() if account != CARD_NETWORK)
     for project in books.projects.values():
-        held = books.bids_of(project.project_no)
+        held = [h for h in books.holds.values() if h.project_no == project.project_no and h.state is HoldState.HELD]
         assert (project.holds, project.held_fen) == (len(held), sum(h.amount_fen for h in held))
 
 
@@ -206,6 +206,85 @@ def test_an_instruction_that_a_date_prices_is_refused_on_another_date(bank: Bank
     bank.roll()
     assert bank.run("c").reason == "date_passed" and bank.books.balance("held:6wang") == 0
     assert collected(bank, "c2", on=DATE).reason == "date_passed"
+
+
+def test_a_project_is_not_closed_while_a_collection_is_held_for_it(bank: Bank) -> None:
+    lent(bank)
+    collected(bank)
+    assert bank.do("close1", "close_project", {"project_no": P}).reason == "holds_left"
+    bank.do("r", "release", {"hold_no": number("c")})
+    assert bank.do("close2", "close_project", {"project_no": P}).status is Status.SUCCEEDED
+    assert collected(bank, "late").reason == "project_closed"
+
+
+def test_a_card_lets_through_only_so_much_at_once(bank: Bank) -> None:
+    assert bank.do("r1", "recharge", {"custody_no": "6lin", "amount_fen": CARD_FEN_MAX + 1}, page=True).reason == "card_refused"
+    assert bank.do("r2", "recharge", {"custody_no": "6lin", "amount_fen": CARD_FEN_MAX}, page=True).status is Status.SUCCEEDED
+    assert bank.books.available("6lin") == 100_000 + CARD_FEN_MAX
+    whole(bank)
+
+
+@pytest.mark.parametrize("kind", ["recharge", "authorize", "establish_project", "collect"])
+def test_nothing_is_done_for_an_account_that_there_is_not(bank: Bank, kind: str) -> None:
+    content = {
+        "custody_no": "6nobody", "project_no": number("q"), "amount_fen": 1, "due_fen": 1, "valid_on": DATE, "scope": "repay", "cap_fen": 1,
+        "expires_on": DATE,
+    }  # fmt: skip
+    assert bank.do("x", kind, content, page=kind in ("recharge", "authorize")).reason == "unknown_account"
+    whole(bank)
+
+
+@pytest.mark.parametrize("kind", ["release", "confirm_loan", "close_project", "confirm_repayment"])
+def test_nothing_is_done_with_a_hold_or_a_project_that_there_is_not(bank: Bank, kind: str) -> None:
+    content = {
+        "project_no": number("q"),
+        "count": 0,
+        "sum_fen": 0,
+        "hold_no": number("q"),
+        "collect_no": number("q"),
+        "parts": [],
+        "fee_fen": 0,
+    }
+    expected = "not_held" if kind in ("release", "confirm_repayment") else "project_closed"
+    assert bank.do("x", kind, content).reason == expected
+
+
+def test_a_bid_is_not_booked_as_a_repayment(bank: Bank) -> None:
+    bank.do("b", "hold", bid(), page=True)
+    asked = {"collect_no": number("b"), "parts": [{"custody_no": "6zhao", "amount_fen": 30_000}], "fee_fen": 0}
+    assert bank.do("x", "confirm_repayment", asked).reason == "not_held"
+    whole(bank)
+
+
+def test_a_project_is_established_once(bank: Bank) -> None:
+    again = {"project_no": P, "custody_no": "6lin", "amount_fen": 1}
+    assert bank.do("again", "establish_project", again).reason == "project_exists"
+    assert bank.books.projects[P].custody_no == "6wang"
+
+
+def test_a_new_authorization_takes_the_place_of_the_old(bank: Bank) -> None:
+    for n, cap_fen in ((1, 10_000), (2, 20_000)):
+        asked = {"custody_no": "6lin", "scope": "bid", "cap_fen": cap_fen, "expires_on": "2026-12-31"}
+        assert bank.do(n, "authorize", asked, page=True).details == {"authorization_no": number(n)}
+    assert bank.do("b", "hold", bid("lin", 20_000)).status is Status.SUCCEEDED
+    assert bank.do("b2", "hold", bid("lin", 20_001)).reason == "not_authorized"
+
+
+def test_of_more_bids_than_there_is_money_for_exactly_those_succeed_that_fit(bank: Bank) -> None:
+    done = [bank.do(n, "hold", bid("lin", 20_000), page=True) for n in range(8)]
+    assert [request.status for request in done].count(Status.SUCCEEDED) == 5
+    assert {request.reason for request in done if request.status is Status.REFUSED} == {"insufficient"}
+    assert bank.do("one", "hold", bid("lin", 1), page=True).reason == "insufficient" and bank.books.available("6lin") == 0
+    whole(bank)
+
+
+def test_two_thousand_bids_become_the_borrowers_money_as_one_set(bank: Bank) -> None:
+    for n in range(HOLDS_MAX):
+        assert bank.do(n, "hold", bid("lin", 50), page=True).status is Status.SUCCEEDED
+    assert bank.do("more", "hold", bid("zhao", 1)).reason == "project_closed"
+    done = bank.do("confirm", "confirm_loan", {"project_no": P, "count": HOLDS_MAX, "sum_fen": 50 * HOLDS_MAX})
+    assert done.status is Status.SUCCEEDED and bank.books.available("6wang") == 100_000
+    whole(bank)
 
 
 def test_a_collection_can_be_given_back(bank: Bank) -> None:

@@ -100,11 +100,19 @@ def test_another_platform_closes_nothing_and_learns_nothing(bank: Bank) -> None:
 
 def test_the_days_go_on_one_by_one_and_who_is_late_changes_nothing(bank: Bank) -> None:
     for _ in range(2):
-        bank.tell(DAY, CloseDay(id=DAY, date=DATE))
+        bank.tell(DAY, CloseDay(id=DAY, date=DATE, platforms=("one", "two")))
     assert bank.books.date == "2026-03-03"
     bank.tell(DAY, OpenDay(id=DAY, date="2030-01-01"))
     assert bank.books.date == "2026-03-03"
-    assert [said.date for said in bank.said if isinstance(said, DayBegan)] == ["2026-03-03"]
+    told = [said for said in bank.said if isinstance(said, DayBegan)]
+    assert [(said.platform, said.date) for said in told] == [("one", "2026-03-03"), ("two", "2026-03-03")]
+    assert told[0].id != told[1].id
+
+
+def test_no_account_is_opened_without_a_deposit_password(bank: Bank) -> None:
+    bank.put("o", "open_account", {"member_id": "m", "card": "6222", "name_refused": False}, page=True)
+    bank.tell(number("o"), ConfirmByMember(id=number("o")))
+    assert bank.states[number("o")].status is Status.AWAITING and not bank.timers
 
 
 def test_a_day_that_was_never_opened_cannot_be_closed() -> None:
