@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, select
 from agents.runtime.decision import Message
 from bank.ledger import Books, Line
 from bank.messages import DAY, Execute
-from bank.model import BID, CARD_NETWORK, FEE, Account, Authorization, Day, Hold, HoldState, Project, ProjectState, Request, Status
+from bank.model import CARD_NETWORK, FEE, Account, Authorization, Day, Hold, HoldState, Project, ProjectState, Request, Status
 from bank.tables import account, authorization, balance, day, hold, journal, project, request
 from stores.actors import Actors
 from stores.engine import Row, Tx
@@ -44,7 +44,9 @@ _PERSONS = Statement(select(*account.c).where(in_list(account.c.person_lookup, "
 _BALANCES = Statement(select(*balance.c).where(in_list(balance.c.account, "ids")), "ids")
 _HOLDS = Statement(select(*hold.c).where(in_list(hold.c.request_no, "ids")), "ids")
 _HOLDS_OF = Statement(
-    select(*hold.c).where(in_list(hold.c.project_no, "ids"), hold.c.state == HoldState.HELD.value, hold.c.purpose == BID), "ids"
+    select(*hold.c).where(in_list(hold.c.project_no, "ids"), hold.c.state == bindparam("standing")).order_by(hold.c.request_no),
+    "ids",
+    "standing",
 )
 _PROJECTS = Statement(select(*project.c).where(in_list(project.c.project_no, "ids")), "ids")
 _AUTHORIZATIONS = Statement(select(*authorization.c).where(in_list(authorization.c.custody_no, "ids")), "ids")
@@ -81,7 +83,7 @@ class BankBooks:
     def _holds(self, tx: Tx, books: Books, contents: Sequence[Any], confirmed: Sequence[Request]) -> None:
         by_number = sorted({*_named(contents, "hold_no"), *_named(contents, "collect_no")})
         of_projects = sorted(_named([r.content for r in confirmed], "project_no"))
-        for row in [*tx.all(_HOLDS, tx.list(by_number)), *tx.all(_HOLDS_OF, tx.list(of_projects))]:
+        for row in [*tx.all(_HOLDS, tx.list(by_number)), *tx.all(_HOLDS_OF, tx.list(of_projects), HoldState.HELD.value)]:
             number, project_no, custody_no, amount_fen, purpose, state = row
             books.holds[number] = Hold(number, project_no, custody_no, amount_fen, purpose, HoldState(state))
 
