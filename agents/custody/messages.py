@@ -33,7 +33,7 @@ class PlaceOrder(Message):
     """Put this instruction to the bank, until it is answered for good. The same number with other content is refused.
 
     `content` is what the bank is told, by kind (docs/bank-api.md); `sealed_content` holds what of it is personal, a JSON object
-    that is sealed as a whole. `page`: the member confirms on the bank's page, else the instruction is direct.
+    whose every value is sealed for its field. `page`: the member confirms on the bank's page, else the instruction is direct.
     """
 
     type = "custody.PlaceOrder"

@@ -82,7 +82,7 @@ class Work(Generic[S]):
         self._suspended = suspension.among(tx, actors) - {heal}
         if self._uses_claims:
             self._claims.read(tx, [(d.actor, c) for d in deliveries for c in d.message.claims()], actors)
-        needs = [(d.actor, need) for d in deliveries for need in d.message.needs()]
+        needs = [(d.actor, need) for d in (*deliveries, *also) for need in d.message.needs()]
         for actor, (state, version) in self.service.store.load(tx, actors, needs).items():
             self._states[actor], self._versions[actor] = state, version
         self._before = dict(self._states)

@@ -5,11 +5,13 @@
                        └──refused, deadline, operator──► CANCELLING ──cancelled──► CANCELLED
 
 The second phase is repeated by a timer until accounts answers; its budget spent, the registration is stuck and an operator
-may retry, nothing else. A decision never flips: `Tried` after CANCELLING changes nothing.
+may retry, nothing else. A decision never flips: `Tried` after CANCELLING changes nothing. What a member wants of the bank is in
+`behaviour_bank`.
 """
 
 from agents.accounts.messages import Cancel, Cancelled, Confirm, Confirmed, Refused, Tried, Try
 from agents.runtime.decision import ClearTimer, Context, Decision, Send, SetTimer
+from agents.users import behaviour_bank
 from agents.users.messages import (
     CancelRegistration,
     Command,
@@ -32,6 +34,8 @@ def behave(registration: Registration | None, command: Command, context: Context
     """What becomes of the registration and what is said; a command that does not fit the state changes nothing."""
     if isinstance(command, Register):
         return register(registration, command, context, policy)
+    if isinstance(command, behaviour_bank.COMMANDS):
+        return behaviour_bank.behave(registration, command, context)
     if registration is None:
         return Decision.stay(None)
     match command, registration.status:
@@ -124,4 +128,4 @@ def ended(registration: Registration) -> RegistrationEnded:
 
 
 def _with_status(member: Member, status: MemberStatus) -> Member:
-    return Member(member.id, member.role, member.mobile, status, member.created_ms)
+    return member.but(status=status)

@@ -5,6 +5,7 @@ they are said.
 """
 
 from agents.accounts import messages as accounts
+from agents.custody import messages as custody
 from agents.runtime.decision import Claim, Message, Need
 from agents.runtime.messages import GATEWAY_REPLIES
 
@@ -222,6 +223,12 @@ Command = (
     | accounts.Refused
     | accounts.Confirmed
     | accounts.Cancelled
+    | SubmitOpening
+    | RequestRecharge
+    | AuthorizeRepay
+    | custody.OrderAwaiting
+    | custody.OrderEnded
+    | custody.OrderDisputed
 )
 COMMANDS: tuple[type[Message], ...] = (
     Register,

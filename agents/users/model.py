@@ -1,6 +1,11 @@
-"""The user centre's things: a registration (which outlives its outcome) and the member that it makes."""
+"""The user centre's things: a registration (which outlives its outcome), the member that it makes, and the member's bank business.
 
-from dataclasses import dataclass, replace
+A member's openings, recharges and authorizations lie beside it: in `seen` are those that the messages of a batch need, what a
+behaviour writes goes to `changed` too, which is what the store saves.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Self
 
@@ -29,13 +34,74 @@ class MemberStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A business identity, one an account; `mobile` is sealed."""
+    """A business identity, one an account; `mobile` is sealed. `opening` is the request for a custody account that is open."""
 
     id: str
     role: str
     mobile: str
     status: MemberStatus
     created_ms: int
+    custody_no: str | None = None
+    card: str | None = None  # masked by the bank
+    person_lookup: str | None = None
+    opening: str | None = None
+
+    def but(self, **changes: Any) -> Self:
+        """The same member with some fields changed."""
+        return replace(self, **changes)
+
+
+class Kind(StrEnum):
+    """What a member wants of the bank."""
+
+    OPENING = "opening"
+    TRANSFER = "transfer"
+    AUTHORIZATION = "authorization"
+
+
+class Standing(StrEnum):
+    """Where a member's request to the bank is. SUSPENDED waits for a person; OPENED, DONE, ON, REFUSED and CLOSED are ends."""
+
+    PENDING = "PENDING"
+    AWAITING = "AWAITING"
+    OPENED = "OPENED"
+    DONE = "DONE"
+    ON = "ON"
+    REFUSED = "REFUSED"
+    CLOSED = "CLOSED"
+    SUSPENDED = "SUSPENDED"
+
+    @property
+    def is_final(self) -> bool:
+        """Nothing changes any more."""
+        return self not in (Standing.PENDING, Standing.AWAITING, Standing.SUSPENDED)
+
+
+@dataclass(frozen=True, slots=True)
+class Dealing:
+    """One request of a member to the bank; its id is its request number there.
+
+    An opening has `person_lookup`, `custody_no` and `card`; a transfer `amount_fen`; an authorization `amount_fen`, its cap, and
+    `expires_on`.
+    """
+
+    kind: Kind
+    id: str
+    member: str
+    status: Standing
+    created_ms: int
+    changed_ms: int
+    page_url: str | None = None
+    reason: str | None = None
+    amount_fen: int = 0
+    expires_on: str | None = None
+    person_lookup: str | None = None
+    custody_no: str | None = None
+    card: str | None = None
+
+    def but(self, **changes: Any) -> Self:
+        """The same request with some fields changed."""
+        return replace(self, **changes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +117,12 @@ class Registration:
     created_ms: int
     changed_ms: int
     member: Member | None
+    seen: Mapping[str, Dealing] = field(default_factory=dict)
+    changed: Mapping[str, Dealing] = field(default_factory=dict)
+
+    def put(self, dealing: Dealing) -> Self:
+        """The same registration with this request of its member written."""
+        return replace(self, seen={**self.seen, dealing.id: dealing}, changed={**self.changed, dealing.id: dealing})
 
     def but(self, **changes: Any) -> Self:
         """The same registration with some fields changed."""

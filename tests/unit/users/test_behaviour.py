@@ -54,7 +54,7 @@ def second_phase_timer(round_: int, instant_ms: int = 2_000) -> SetTimer:
 
 
 def test_a_registration_tries_the_account_and_watches_its_deadline() -> None:
-    tried = Try(id=KEY, login_name="lin_xiao", mobile="s1.k1.m", mobile_lookup="ab12", password_hash="s1.k1.h")
+    tried = Try(id=KEY, login_name="lin_xiao", mobile="s1.k1.m", mobile_lookup="ab12", password_hash="s1.k1.h", role="borrower")
     assert behave(None, ASKED, context(1_000), POLICY) == Decision(
         TRYING,
         sends=(Send(KEY, tried),),
