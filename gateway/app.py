@@ -13,33 +13,45 @@ from agents.runtime.http.server import HttpServer
 from agents.runtime.sealing import Keyring
 from bus.log import Bus
 from config.settings import Settings
-from gateway import openapi
+from gateway import openapi, repayment_routes
+from gateway.asking import Asking
+from gateway.edge import Edge, Stores, today_of
 from gateway.health import checks
+from gateway.loan_routes import bid_routes, decision_routes, loan_routes
+from gateway.member_accounts import account_of
+from gateway.principals import Doorkeeper, nobody
 from gateway.registering import Registering
-from gateway.routes import routes
+from gateway.routes import defined, open_routes
 from gateway.users_reader import Users
 
 WORK_S_MAX: Final = 20.0  # hashing and appending, when both have queues; the body and the wait have limits of their own
 
 
-def make_gateway(settings: Settings, bus: Bus, keyring: Keyring, users: Users, *, clock: Callable[[], int]) -> web.Application:
-    """The application. The bus is open and its topics are declared; `clock` is milliseconds UTC.
+def make_gateway(
+    settings: Settings, bus: Bus, keyring: Keyring, users: Users, *, clock: Callable[[], int], doorkeeper: Doorkeeper = nobody
+) -> web.Application:
+    """The application. The bus is open and its topics are declared; `clock` is milliseconds UTC; the doorkeeper knows who asks.
 
     Starting it begins to read answers (BusError when the bus is away); shutting it down ends every wait with what is known.
     """
     replies = Replies(bus)
     hasher = Hasher(settings)
-    registering = Registering(bus=bus, replies=replies, users=users, keyring=keyring, hasher=hasher, wait_ms=settings.wait_ms, clock=clock)
+    asking = Asking(bus=bus, replies=replies, wait_ms=settings.wait_ms, clock=clock)
+    registering = Registering(asking=asking, users=users, keyring=keyring, hasher=hasher)
     request_s_max = BODY_S_MAX + WORK_S_MAX + settings.wait_ms / 1000
     app = web.Application(middlewares=[door(request_s_max)], client_max_size=settings.body_max_bytes)
     app[REPLIES] = replies
-    parts = checks(bus, replies, users, lambda: registering.appends)
-    app.add_routes(routes(registering, parts, openapi.as_bytes(), body_max_bytes=settings.body_max_bytes))
+    parts = checks(bus, replies, users, lambda: asking.appends)
+    stores = Stores.of(settings)
+    edge = Edge(asking, stores, keyring, doorkeeper, account_of(stores.users), today_of(clock), settings.body_max_bytes)
+    opened = open_routes(registering, parts, openapi.as_bytes(), body_max_bytes=settings.body_max_bytes)
+    app.add_routes(defined([*opened, *loan_routes(edge), *decision_routes(edge), *bid_routes(edge), *repayment_routes.routes(edge)]))
 
     async def lifetime(_: web.Application) -> AsyncIterator[None]:
         await replies.start()
         yield
         await replies.stop()
+        await stores.close()
         hasher.close()
 
     async def end_waiting(_: web.Application) -> None:

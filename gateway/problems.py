@@ -10,6 +10,9 @@ from agents.runtime.http.problems import Kind, Problem
 KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
     {
         **problems.KINDS,
+        "not_signed_in": Kind(401, "Nobody is signed in"),
+        "not_allowed": Kind(403, "This is not for you to do"),
+        "refused": Kind(409, "The thing does not take this as it stands"),
         "login_name_taken": Kind(409, "The login name is taken"),
         "mobile_taken": Kind(409, "The mobile number is taken"),
         "registration_timed_out": Kind(409, "The registration was given up because it took too long"),

@@ -1,28 +1,26 @@
 """A registration at the edge, pure: what may be asked for, the command that asks for it, and how it is shown."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Self
 
 from pydantic import BaseModel, Field
 
 from agents.runtime import canonical
-from agents.runtime.canonical import Unacceptable
 from agents.runtime.canonical_json import canonical_bytes
 from agents.runtime.decision import Message
-from agents.runtime.http.problems import Fault, Problem
+from agents.runtime.http.problems import Fault
 from agents.runtime.messages import Suspended
 from agents.runtime.sealing import Keyring, mask_mobile
 from agents.users.messages import Register, RegistrationEnded
 from agents.users.model import Registration, Status
+from gateway import fields
+from gateway.operations import LOCATION, RETRY_AFTER, Good, Operation, Query
 from gateway.problems import Refusal
+from gateway.things import PENDING, SUSPENDED, instant
 
 ROUTE: Final = "/api/v1/registrations"
 ROLES: Final = ("borrower", "investor")  # whoever registers himself is one of these, nothing else (DESIGN 3)
-PENDING: Final = "PENDING"
-SUSPENDED: Final = "SUSPENDED"
-POINTER_CHARS_MAX: Final = 100  # of a key that somebody else has chosen
 
 Shown = Literal["PENDING", "TRYING", "CONFIRMING", "CONFIRMED", "CANCELLING", "CANCELLED", "SUSPENDED"]
 Reason = Literal["login_name_taken", "mobile_taken", "timed_out", "operator", "other"]
@@ -57,6 +55,23 @@ class RegistrationDocument(BaseModel):
         """Nothing changes any more."""
         return self.status in ("CONFIRMED", "CANCELLED")
 
+    @property
+    def is_settled(self) -> bool:
+        """It has ended, or waits for an operator."""
+        return self.is_final or self.status == SUSPENDED
+
+    def told(self, answer: Message) -> Self:
+        """What an answer of the bus changes; it is all that is known while the store cannot be read."""
+        match answer:
+            case RegistrationEnded(status=Status.CANCELLED):
+                return self.model_copy(update={"status": answer.status, "reason": public_reason(answer.reason), "mobile": None})
+            case RegistrationEnded():
+                return self.model_copy(update={"status": answer.status})
+            case Suspended():
+                return self.model_copy(update={"status": SUSPENDED})
+            case _:
+                return self
+
 
 @dataclass(frozen=True, slots=True)
 class Standing:
@@ -69,22 +84,7 @@ class Standing:
 
 def requested(body: Any) -> RegistrationRequest:
     """The request in its canonical form, from what `parse_json` returned. Raises Problem with every field that is wrong."""
-    if not isinstance(body, dict):
-        raise _invalid([Fault(code="not_an_object", detail="the body is a JSON object", pointer="")])
-    values: dict[str, Any] = {}
-    wrong: list[Fault] = []
-    for name, canonical_form in _FIELDS.items():
-        if name not in body:
-            wrong.append(Fault(code="missing", detail=f"{name} is missing", pointer=f"/{name}"))
-            continue
-        try:
-            values[name] = canonical_form(body[name])
-        except Unacceptable as exc:
-            wrong.append(Fault(code=exc.code, detail=exc.message, pointer=f"/{name}"))
-    wrong += [Fault(code="unknown_field", detail="there is no such field", pointer=_pointer(name)) for name in body if name not in _FIELDS]
-    if wrong:
-        raise _invalid(wrong)
-    return RegistrationRequest(**values)
+    return RegistrationRequest(**fields.read(body, _FIELDS))
 
 
 def content_mac(request: RegistrationRequest, keyring: Keyring) -> str:
@@ -113,19 +113,6 @@ def pending(thing: str, request: RegistrationRequest | None = None) -> Registrat
     )
 
 
-def told(before: RegistrationDocument, answer: Message) -> RegistrationDocument:
-    """What an answer of the bus changes; it is all that is known while the store cannot be read."""
-    match answer:
-        case RegistrationEnded(status=Status.CANCELLED):
-            return before.model_copy(update={"status": answer.status, "reason": public_reason(answer.reason), "mobile": None})
-        case RegistrationEnded():
-            return before.model_copy(update={"status": answer.status})
-        case Suspended():
-            return before.model_copy(update={"status": SUSPENDED})
-        case _:
-            return before
-
-
 def shown(thing: str, standing: Standing, open_mobile: Callable[[str], str | None]) -> RegistrationDocument:
     """A registration as it stands; `open_mobile` opens a sealed number, or says None."""
     found = standing.registration
@@ -145,7 +132,7 @@ def shown(thing: str, standing: Standing, open_mobile: Callable[[str], str | Non
     )
 
 
-def refusal(document: RegistrationDocument) -> Problem:
+def refusal(document: RegistrationDocument) -> Refusal:
     """Why a registration that was asked for has come to nothing. The same key gets the same answer for ever."""
     again = "Send it again under a new Idempotency-Key."
     match document.reason:
@@ -174,11 +161,6 @@ def public_reason(reason: str | None) -> Reason | None:
             return "other"
 
 
-def instant(at_ms: int) -> str:
-    """Milliseconds UTC as RFC 3339."""
-    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 def status_token_text(thing: str) -> str:
     """What the token of a status URL is made of: it opens this page and no other thing of the same id."""
     return f"{ROUTE}/{thing}"
@@ -193,24 +175,39 @@ def _role(found: Registration) -> Any:
     return found.member.role if found.member and found.member.role in ROLES else None
 
 
-def _role_of(value: object) -> str:
-    if not isinstance(value, str) or value not in ROLES:
-        raise Unacceptable("unknown_role", f"a role is one of {', '.join(ROLES)}")
-    return value
-
-
-def _invalid(wrong: list[Fault]) -> Problem:
-    return Problem("invalid_body", "; ".join(f.detail for f in wrong[:3]) + ".", tuple(wrong))
-
-
-def _pointer(name: str) -> str:
-    short = name[:POINTER_CHARS_MAX]
-    return f"/{short.replace('~', '~0').replace('/', '~1')}"
-
-
-_FIELDS: Final[Mapping[str, Callable[[object], str]]] = {
+_FIELDS: Final[fields.Fields] = {
     "login_name": canonical.login_name,
     "mobile": canonical.mobile,
     "password": canonical.password,
-    "role": _role_of,
+    "role": fields.one_of("unknown_role", "a role", ROLES),
 }
+
+REGISTER: Final = Operation(
+    "register",
+    "post",
+    ROUTE,
+    "Register a member.",
+    (
+        Good(201, "Registered.", RegistrationDocument, LOCATION),
+        Good(
+            202,
+            "Accepted and not ended yet, or waiting for an operator (SUSPENDED): look at Location.",
+            RegistrationDocument,
+            {**LOCATION, **RETRY_AFTER},
+        ),
+    ),
+    ("login_name_taken", "mobile_taken", "registration_timed_out", "registration_cancelled"),
+    "Waits a short time for the end. A repeat with the same key and content is safe at any time.",
+    RegistrationRequest,
+    keyed=True,
+)
+LOOK: Final = Operation(
+    "look",
+    "get",
+    f"{ROUTE}/{{id}}",
+    "A registration as it stands.",
+    (Good(200, "The registration.", RegistrationDocument),),
+    ("not_found", "unavailable"),
+    "A URL that the gateway gave and whose registration has not begun yet shows PENDING, not 404.",
+    query=(Query("token", "as Location had it", required=True),),
+)

@@ -1,9 +1,8 @@
-"""The routes: thin; they take a request apart, call what decides, and put the answer together."""
+"""The open routes, and how every route is put into an application: thin; a request is taken apart, the answer put together."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from aiohttp import web
-from aiohttp.typedefs import Handler
 
 from agents.runtime.canonical import Unacceptable, uuid_text
 from agents.runtime.http.bodies import read_json
@@ -12,12 +11,23 @@ from agents.runtime.http.health import Check, Health, readiness
 from agents.runtime.http.idempotency import ANONYMOUS, HEADER, anonymous_key, thing_id
 from agents.runtime.http.problems import RETRY_AFTER_S, Problem
 from config import logs
+from gateway import table
+from gateway.edge import Route
 from gateway.registering import Registering
-from gateway.registrations import ROUTE, refusal, requested
+from gateway.registrations import LOOK, REGISTER, ROUTE, refusal, requested
 
 
-def routes(registering: Registering, ready: Mapping[str, Check], openapi: bytes, *, body_max_bytes: int) -> list[web.RouteDef]:
-    """Every route of the gateway."""
+def defined(routes: Iterable[Route]) -> list[web.RouteDef]:
+    """The routes as aiohttp takes them; a GET answers HEAD too."""
+    made = []
+    for operation, handler in routes:
+        add = {"get": web.get, "post": web.post, "delete": web.delete}[operation.method]
+        made.append(add(operation.path, handler, expect_handler=_continue_later))
+    return made
+
+
+def open_routes(registering: Registering, ready: Mapping[str, Check], openapi: bytes, *, body_max_bytes: int) -> list[Route]:
+    """What is open to everybody."""
 
     async def register(request: web.Request) -> web.Response:
         key = anonymous_key(request.headers.getall(HEADER, ()))
@@ -47,16 +57,12 @@ def routes(registering: Registering, ready: Mapping[str, Check], openapi: bytes,
         return web.Response(body=openapi, content_type="application/json")
 
     return [
-        web.post(ROUTE, register, expect_handler=_continue_later),
-        _get(f"{ROUTE}/{{id}}", look),
-        _get("/openapi.json", describe),
-        _get("/livez", live),
-        _get("/readyz", is_ready),
+        Route(REGISTER, register),
+        Route(LOOK, look),
+        Route(table.DESCRIBE, describe),
+        Route(table.LIVE, live),
+        Route(table.READY, is_ready),
     ]
-
-
-def _get(path: str, handler: Handler) -> web.RouteDef:
-    return web.get(path, handler, expect_handler=_continue_later)
 
 
 def _known_id(registering: Registering, text: str, tokens: list[str]) -> str:

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.gateway.planted import make_templates
+from tests.integration.gateway.stage import Stage, staged
 from tests.integration.gateway.world import Client, ScriptedUsers, World
 
 
@@ -25,3 +27,16 @@ def users() -> ScriptedUsers:
 async def client(lone: World, users: ScriptedUsers) -> Client:
     """A gateway on that bus, over that store."""
     return await lone.gateway(users)
+
+
+@pytest.fixture(scope="session")
+def templates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Empty stores, migrated once."""
+    return make_templates(tmp_path_factory.mktemp("templates"))
+
+
+@pytest.fixture
+async def stage(tmp_path: Path, templates: Path, users: ScriptedUsers, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
+    """A gateway over stores with a story in them."""
+    async with staged(tmp_path, templates, users, monkeypatch) as made:
+        yield made

@@ -4,100 +4,32 @@ The table is complete by test: a code that is added to the description needs a w
 """
 
 import asyncio
-import json
-from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
+from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
+from typing import Any, Final
 
 import pytest
-from aiohttp import web
-from aiohttp.typedefs import Handler
-from multidict import CIMultiDict
 
-from agents.runtime.http import bodies, hashing
-from agents.runtime.http import server as gateway_server
-from agents.runtime.http.idempotency import ANONYMOUS, thing_id
-from agents.runtime.sealing import Keyring
-from agents.users.model import Member, MemberStatus, Registration, Status
+from agents.runtime.decision import Message
+from agents.runtime.http import bodies, hashing, replies
+from agents.runtime.http import server as http_server
+from agents.runtime.http.replies import Ticket
+from agents.trading.messages import LoanChanged
+from agents.users.model import Status
 from bus.errors import BusAway
-from gateway import app as gateway_app
 from gateway import openapi
-from gateway.app import make_gateway, serve
-from gateway.registrations import ROUTE, Standing, status_token_text, status_url
+from gateway.operations import Operation
+from gateway.table import OPERATIONS
+from stores import repayments, trading
 from tests.integration.gateway.described import Description
-from tests.integration.gateway.world import JSON, Answer, Client, ScriptedUsers, World, a_body
+from tests.integration.gateway.planted import A_BID, A_LOAN, A_PAYMENT, AUDITOR, NOBODY, SECOND
+from tests.integration.gateway.stage import BODIES, KEY, LOAN, Stage, creates
+from tests.integration.gateway.world import JSON, Answer
 
-KEY = "0f7c1c5e-3a50-4f07-8d21-5f2f0a7bb0aa"
-THING = thing_id(ANONYMOUS, ROUTE, KEY)
-BODY = json.dumps(a_body()).encode()
-METHODS = {"register": "POST", "look": "GET", "describe": "GET", "live": "GET", "ready": "GET"}
-PROMISED = sorted(Description(openapi.document()).promised())
-
-
-class Stage:
-    """A gateway whose parts can be made to fail, and how one asks it."""
-
-    def __init__(self, client: Client, world: World, users: ScriptedUsers, patch: pytest.MonkeyPatch) -> None:
-        self.client, self.world, self.users, self.patch = client, world, users, patch
-        self.behind: Callable[[], Awaitable[None]] | None = None
-
-    def path(self, operation: str) -> str:
-        """Where an operation is."""
-        paths = {"describe": "/openapi.json", "live": "/livez", "ready": "/readyz", "register": ROUTE}
-        return paths.get(operation) or look_path(self.world.keyring)
-
-    async def plain(self, operation: str) -> Answer:
-        """The operation, as somebody well-behaved asks for it."""
-        if operation == "register":
-            return await self.client.register(KEY)
-        return await self.client.get(self.path(operation))
-
-    async def raw(self, operation: str, *lines: str, body: bytes = b"") -> Answer:
-        """The operation with these lines in its head."""
-        url = urlsplit(self.client.url)
-        reader, writer = await asyncio.open_connection(url.hostname, url.port)
-        head = [f"{METHODS[operation]} {self.path(operation)} HTTP/1.1", "Host: here", "Connection: close", *lines, "", ""]
-        writer.write("\r\n".join(head).encode() + body)
-        async with asyncio.timeout(10):
-            got = await reader.read()
-        writer.close()
-        answered, _, content = got.partition(b"\r\n\r\n")
-        first, *rest = answered.decode().split("\r\n")
-        headers = CIMultiDict((name, value) for name, _, value in (line.partition(": ") for line in rest))
-        return Answer(int(first.split()[1]), headers, json.loads(content))
-
-    def stands(self, status: Status, *, reason: str | None = None, mac: str | None = None) -> None:
-        """The store knows the registration of KEY."""
-        member = Member(THING, "investor", self.world.keyring.seal("13800000000", field="mobile"), MemberStatus.UNAVAILABLE, 0)
-        self.users.says[THING] = Standing(Registration(THING, "lin_xiao", status, reason, 1, False, 0, 1_500, member), False, mac)
-
-
-def look_path(keyring: Keyring) -> str:
-    """The status URL of the registration of KEY."""
-    return status_url(THING, keyring.token(status_token_text(THING)))
-
-
-@pytest.fixture
-async def stage(tmp_path: Path, users: ScriptedUsers, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
-    monkeypatch.setattr(gateway_app, "BODY_S_MAX", 0.05)
-    monkeypatch.setattr(gateway_app, "WORK_S_MAX", 0.05)
-    async with World(tmp_path, wait_ms=1) as world:
-        made: Stage
-
-        @web.middleware
-        async def behind(request: web.Request, handler: Handler) -> web.StreamResponse:
-            if made.behind:
-                await made.behind()
-            return await handler(request)
-
-        app = make_gateway(world.settings, world.bus, world.keyring, users, clock=lambda: 1_700_000_000_000)
-        app.middlewares.append(behind)
-        server = serve(world.settings, app)
-        await server.start()
-        made = Stage(Client(server.url, await world.session()), world, users, monkeypatch)
-        yield made
-        await server.stop()
+PROMISED: Final = sorted(Description(openapi.document()).promised())
+Way = Callable[[Stage, str], Awaitable[Answer]]
+DECISIONS: Final = ("first_audit", "full_audit", "withdraw")
+STORE_OF: Final = {**dict.fromkeys(("publish", "bid", *DECISIONS), "trading"), "pay": "repayments"}
 
 
 async def good(stage: Stage, operation: str) -> Answer:
@@ -109,7 +41,7 @@ async def registered(stage: Stage, operation: str) -> Answer:
     return await stage.plain(operation)
 
 
-def cancelled(reason: str) -> Callable[[Stage, str], Awaitable[Answer]]:
+def cancelled(reason: str) -> Way:
     async def ask(stage: Stage, operation: str) -> Answer:
         stage.stands(Status.CANCELLED, reason=reason)
         return await stage.plain(operation)
@@ -117,14 +49,14 @@ def cancelled(reason: str) -> Callable[[Stage, str], Awaitable[Answer]]:
     return ask
 
 
-def posted(body: bytes = BODY, key: str = KEY, **headers: str) -> Callable[[Stage, str], Awaitable[Answer]]:
-    async def ask(stage: Stage, _: str) -> Answer:
-        return await stage.client.post(body, key, **headers)
+def posted(body: bytes | None = None, headers: Mapping[str, str] = MappingProxyType({})) -> Way:
+    async def ask(stage: Stage, operation: str) -> Answer:
+        return await stage.posted(operation, BODIES.get(operation), raw=body, headers=headers)
 
     return ask
 
 
-def raw(*lines: str, body: bytes = b"") -> Callable[[Stage, str], Awaitable[Answer]]:
+def raw(*lines: str, body: bytes = b"") -> Way:
     async def ask(stage: Stage, operation: str) -> Answer:
         return await stage.raw(operation, *lines, body=body)
 
@@ -148,23 +80,28 @@ async def hanging(stage: Stage, operation: str) -> Answer:
     return await stage.plain(operation)
 
 
-async def without_key(stage: Stage, _: str) -> Answer:
-    return await stage.client.send("POST", ROUTE, data=BODY, headers=JSON)
+async def without_key(stage: Stage, operation: str) -> Answer:
+    stage.who = stage.principal(operation)
+    return await stage.client.send("POST", stage.path(operation), json=BODIES[operation], headers=JSON)
 
 
 async def slow_body(stage: Stage, operation: str) -> Answer:
     stage.patch.setattr(bodies, "BODY_S_MAX", 0.02)
-    stage.patch.setattr(gateway_server, "LINGER_S", 0.02)
+    stage.patch.setattr(http_server, "LINGER_S", 0.02)
     return await stage.raw(operation, "Content-Type: application/json", f"Idempotency-Key: {KEY}", "Content-Length: 9")
 
 
 async def other_content(stage: Stage, operation: str) -> Answer:
-    stage.stands(Status.TRYING, mac="that of another body")
+    if operation == "register":
+        stage.stands(Status.TRYING, mac="that of another body")
+    else:
+        stage.stores.handled(STORE_OF[operation], stage.thing(operation), "that of another body")
     return await stage.plain(operation)
 
 
 async def no_room(stage: Stage, operation: str) -> Answer:
     stage.patch.setattr(hashing, "HASHES_WAITING_MAX", 0)
+    stage.patch.setattr(replies, "WAITING_MAX", 0)
     return await stage.plain(operation)
 
 
@@ -178,6 +115,7 @@ async def bus_away(stage: Stage, operation: str) -> Answer:
 
 async def store_away(stage: Stage, operation: str) -> Answer:
     stage.users.away = True
+    stage.stores.away()
     return await stage.plain(operation)
 
 
@@ -185,51 +123,109 @@ async def wrong_token(stage: Stage, operation: str) -> Answer:
     return await stage.client.get(stage.path(operation) + "x")
 
 
-EVERYWHERE: dict[str, Callable[[Stage, str], Awaitable[Answer]]] = {
+async def another_thing(stage: Stage, operation: str) -> Answer:
+    nothing = "none" if operation == "look_at_receivables" else NOBODY  # of a loan that one has no part of there is an empty page
+    return await stage.posted(operation, BODIES.get(operation), thing=nothing)
+
+
+async def not_signed_in(stage: Stage, operation: str) -> Answer:
+    method = "POST" if operation in BODIES else "GET"
+    return await stage.client.send(method, stage.path(operation), headers=JSON, data=b"{" if method == "POST" else None)
+
+
+async def not_allowed(stage: Stage, operation: str) -> Answer:
+    stage.forbidden = True
+    return await stage.plain(operation)
+
+
+async def made(stage: Stage, operation: str) -> Answer:
+    thing = stage.thing(operation)
+    match operation:
+        case "publish":
+            stage.stores.put("trading", trading.loan, A_LOAN, id=thing, status="DRAFT")
+        case "bid":
+            stage.stores.put("trading", trading.bid, A_BID, id=thing)
+        case "pay":
+            stage.stores.put("repayments", repayments.collection, A_PAYMENT, id=thing)
+        case _:
+            raise AssertionError(operation)
+    return await stage.plain(operation)
+
+
+async def done(stage: Stage, operation: str) -> Answer:
+    ends = {"first_audit": ("ESTABLISHING", None), "full_audit": ("DISBURSING", None), "withdraw": ("FAILING", "withdrawn")}
+    status, reason = ends[operation]
+    stage.stores.put("trading", trading.loan, A_LOAN, status=status, reason=reason, first_auditor=AUDITOR, second_auditor=SECOND)
+    return await stage.plain(operation)
+
+
+async def refused(stage: Stage, operation: str) -> Answer:
+    async def next_(*_: Any) -> Message:
+        return LoanChanged(id=LOAN, status="RAISING", refused="not_now")
+
+    stage.patch.setattr(Ticket, "next", next_)
+    return await stage.plain(operation)
+
+
+EVERYWHERE: Final[dict[str, Way]] = {
     "200": good,
     "bad_request": raw("no colon"),
     "method_not_allowed": another_method,
     "headers_too_large": raw("X: " + "a" * 20_000),
     "internal_error": broken,
     "timed_out": hanging,
+    "unavailable": store_away,
+    "not_signed_in": not_signed_in,
+    "not_allowed": not_allowed,
 }
-WAYS: dict[tuple[str, str], Callable[[Stage, str], Awaitable[Answer]]] = {
-    **{(operation, code): way for operation in METHODS for code, way in EVERYWHERE.items() if (operation, code) != ("register", "200")},
-    ("register", "201"): registered,
-    ("register", "202"): good,
-    ("register", "malformed_body"): posted(b"{"),
-    ("register", "missing_idempotency_key"): without_key,
-    ("register", "bad_idempotency_key"): posted(key="1"),
-    ("register", "body_timeout"): slow_body,
-    ("register", "login_name_taken"): cancelled("login_name_taken"),
-    ("register", "mobile_taken"): cancelled("mobile_taken"),
-    ("register", "registration_timed_out"): cancelled("deadline"),
-    ("register", "registration_cancelled"): cancelled("operator: by mistake"),
-    ("register", "body_too_large"): posted(b" " * 70_000),
-    ("register", "unsupported_media_type"): posted(BODY, KEY, **{"Content-Type": "text/plain"}),
-    ("register", "unsupported_content_encoding"): raw(
-        "Content-Type: application/json", f"Idempotency-Key: {KEY}", "Content-Encoding: gzip", "Content-Length: 2", body=b"{}"
-    ),
-    ("register", "expectation_failed"): raw(
-        "Content-Type: application/json", f"Idempotency-Key: {KEY}", "Expect: a wonder", "Content-Length: 2", body=b"{}"
-    ),
-    ("register", "invalid_body"): posted(b"{}"),
-    ("register", "idempotency_key_reused"): other_content,
-    ("register", "busy"): no_room,
-    ("register", "unavailable"): bus_away,
-    ("look", "not_found"): wrong_token,
-    ("look", "unavailable"): store_away,
-    ("ready", "not_ready"): store_away,
+SENT: Final = ("Content-Type: application/json", f"Idempotency-Key: {KEY}")
+OF_POST: Final[dict[str, Way]] = {
+    "202": good,
+    "malformed_body": posted(b"{"),
+    "missing_idempotency_key": without_key,
+    "bad_idempotency_key": posted(headers={"Idempotency-Key": "1"}),
+    "body_timeout": slow_body,
+    "body_too_large": posted(b" " * 70_000),
+    "unsupported_media_type": posted(headers={"Content-Type": "text/plain"}),
+    "unsupported_content_encoding": raw(*SENT, "Content-Encoding: gzip", "Content-Length: 2", body=b"{}"),
+    "expectation_failed": raw(*SENT, "Expect: a wonder", "Content-Length: 2", body=b"{}"),
+    "invalid_body": posted(b'{"unknown": 1}'),
+    "idempotency_key_reused": other_content,
+    "busy": no_room,
+    "unavailable": bus_away,
+}
+OF_REGISTRATION: Final[dict[str, Way]] = {
+    "201": registered,
+    "login_name_taken": cancelled("login_name_taken"),
+    "mobile_taken": cancelled("mobile_taken"),
+    "registration_timed_out": cancelled("deadline"),
+    "registration_cancelled": cancelled("operator: by mistake"),
 }
 
 
-def test_every_promise_has_a_way_here_and_no_way_is_without_a_promise() -> None:
-    assert sorted(WAYS) == PROMISED
+def ways(operation: Operation) -> dict[str, Way]:
+    """How each answer of an operation is had, as far as there is a way."""
+    own: dict[str, Way] = dict(EVERYWHERE) | ({"not_found": another_thing} if operation.permission else {"not_found": wrong_token})
+    if operation.request is not None:
+        own |= OF_POST
+        own |= {"201": made} if creates(operation) else {"200": done, "refused": refused}
+    if operation.name == "register":
+        own |= OF_REGISTRATION
+    if operation.name == "ready":
+        own["not_ready"] = store_away
+    return own
+
+
+WAYS: Final = {operation.name: ways(operation) for operation in OPERATIONS}
+
+
+def test_every_promise_has_a_way_here() -> None:
+    assert [(operation, code) for operation, code in PROMISED if code not in WAYS[operation]] == []
 
 
 @pytest.mark.parametrize(("operation", "code"), PROMISED, ids=[":".join(pair) for pair in PROMISED])
 async def test_a_promised_answer_is_given_and_is_as_it_is_described(stage: Stage, operation: str, code: str) -> None:
-    answer = await WAYS[operation, code](stage, operation)
+    answer = await WAYS[operation][code](stage, operation)
     assert code == (str(answer.status) if code.isdigit() else answer.code)
     (await described(stage)).judge(operation, answer)
 
@@ -240,11 +236,13 @@ async def described(stage: Stage) -> Description:
     return await Description.of(stage.client)
 
 
-@pytest.mark.parametrize("operation", METHODS)
-async def test_allow_names_exactly_what_is_described(stage: Stage, operation: str) -> None:
-    allowed = {"HEAD", "GET"} if METHODS[operation] == "GET" else {"POST"}
+@pytest.mark.parametrize("path", sorted({operation.path for operation in OPERATIONS}))
+async def test_allow_names_exactly_what_is_described(stage: Stage, path: str) -> None:
+    methods = {operation.method.upper() for operation in OPERATIONS if operation.path == path}
+    allowed = methods | ({"HEAD"} if "GET" in methods else set())
+    url = path.replace("{id}", LOAN)
     for method in ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"):
-        answer = await stage.client.send(method, stage.path(operation), headers={"Idempotency-Key": KEY})
+        answer = await stage.client.send(method, url, headers={"Idempotency-Key": KEY})
         if method in allowed:
             assert answer.status != 405
         else:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from agents.runtime.http.problems import FAULTS_MAX
 from gateway import openapi
-from gateway.registrations import POINTER_CHARS_MAX
+from gateway.fields import POINTER_CHARS_MAX
 from tests.integration.gateway.described import Description
 from tests.integration.gateway.world import Answer, Client, World
 

@@ -14,7 +14,7 @@ from agents.runtime.http.store_reader import StoreUnreadable
 from bus.errors import BusError
 from bus.sqlite import file
 from config import logs
-from gateway import registering
+from gateway import asking
 from gateway.openapi import document
 from gateway.problems import KINDS
 from gateway.registrations import ROUTE
@@ -113,7 +113,7 @@ async def test_some_time_after_a_failed_append_the_bus_may_be_tried_again(
     with locked(lone.settings.data / "bus.db"):
         assert (await client.register(KEY)).status == 503
         assert (await client.get("/readyz")).status == 503
-        monkeypatch.setattr(registering, "APPEND_FAILED_S", 0.0)
+        monkeypatch.setattr(asking, "APPEND_FAILED_S", 0.0)
         assert (await client.get("/readyz")).status == 200
 
 

@@ -13,7 +13,7 @@ from agents.runtime.sealing import Keyring, is_sealed
 from agents.users.messages import RegistrationEnded
 from agents.users.model import Member, MemberStatus, Registration, Status
 from config.keys import generate
-from gateway import registrations
+from gateway import fields, registrations
 from gateway.registrations import RegistrationDocument, RegistrationRequest, Standing
 
 ID = "04484baa-3aaa-5913-a335-04d36d3dfc06"
@@ -74,7 +74,7 @@ def test_nobody_registers_himself_as_anything_else(role: Any) -> None:
 
 def test_an_unknown_field_with_a_long_name_is_cut() -> None:
     ((pointer, _),) = places(refused({**BODY, "x" * 10_000: 1}))
-    assert pointer == "/" + "x" * registrations.POINTER_CHARS_MAX
+    assert pointer == "/" + "x" * fields.POINTER_CHARS_MAX
 
 
 @given(json_values)
@@ -175,10 +175,10 @@ def test_a_refusal_is_a_conflict_that_says_what_to_do(reason: Any, code: str, po
 def test_an_answer_changes_only_what_it_says() -> None:
     before = registrations.pending(ID, registrations.requested(BODY))
     assert (before.status, before.mobile) == ("PENDING", "138****0000")
-    assert registrations.told(before, Known(id=ID)) == before
-    assert registrations.told(before, Suspended(id=ID)) == before.model_copy(update={"status": "SUSPENDED"})
-    assert registrations.told(before, RegistrationEnded(id=ID, status="CONFIRMED")) == before.model_copy(update={"status": "CONFIRMED"})
-    refused_ = registrations.told(before, RegistrationEnded(id=ID, status="CANCELLED", reason="deadline"))
+    assert before.told(Known(id=ID)) == before
+    assert before.told(Suspended(id=ID)) == before.model_copy(update={"status": "SUSPENDED"})
+    assert before.told(RegistrationEnded(id=ID, status="CONFIRMED")) == before.model_copy(update={"status": "CONFIRMED"})
+    refused_ = before.told(RegistrationEnded(id=ID, status="CANCELLED", reason="deadline"))
     assert (refused_.status, refused_.reason, refused_.mobile) == ("CANCELLED", "timed_out", None)
 
 
