@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, Table, Text, bindparam, select
+from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, Table, Text, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from agents.accounts.model import Account, Status
@@ -22,7 +22,7 @@ account = Table(
     Column("password_hash", Text, nullable=False),  # sealed
     Column("status", Text, nullable=False),
     Column("created_ms", BigInteger, nullable=False),
-    Column("role", Text, nullable=False, server_default=""),
+    Column("role", Text, nullable=False, server_default=text("''")),
     Index("account_by_login_name", "login_name"),
     Index("account_by_mobile", "mobile_lookup"),
 )
@@ -60,3 +60,8 @@ async def account_by_login(connection: AsyncConnection, *, login_name: str, mobi
     of = (numbers, {"mobile_lookup": mobile_lookup}) if mobile_lookup else (names, {"login_name": login_name})
     found = (await connection.execute(select(account).where(of[0]), of[1])).first()
     return _from_row(found.id, tuple(found)[2:]) if found else None
+
+
+async def count_of_role(connection: AsyncConnection, role: str) -> int:
+    """How many log-ins have this role; there are few but members'."""
+    return int((await connection.execute(select(func.count()).where(account.c.role == role))).scalar_one())

@@ -27,6 +27,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "up": ("tools.up", "Everything in one process, data in ./data."),
     "worker": ("tools.worker", "Run the workers of services."),
     "gateway": ("tools.gateway", "Run the HTTP gateway."),
+    "bank": ("tools.bank", "The custody bank, a company of its own: serve, enrol, day, check."),
     "topics": ("tools.topics", "The contract: every topic, its owner, key and counts."),
     "groups": ("tools.groups", "Who consumes: members, owners, and how far they are."),
     "lag": ("tools.lag", "How far each partition's service is behind."),
@@ -34,7 +35,8 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "trace": ("tools.trace", "The whole story of one id."),
     "stuck": ("tools.stuck", "What waits for a person, and what may be done."),
     "dlq": ("tools.dlq", "Dead letters: records that nobody could read."),
-    "check": ("tools.check", "Whether the stores agree about every registration."),
+    "check": ("tools.check", "Whether the stores agree about every registration, loan, plan and order."),
+    "admin": ("tools.admin", "Log-ins for those who work here."),
     "kafka": ("tools.kafka", "A local Kafka broker, without Docker: up, down, status."),
     "doctor": ("tools.doctor", "Whether this machine and folder are fit."),
     "keys": ("tools.keys", "The key file: make a platform's first one, show which it is."),
@@ -45,7 +47,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
 }
 LATER: Final = frozenset(
     {
-        "accounts", "admin", "backup", "bank", "borrow", "chaos", "collect", "deploy", "export", "grep",
+        "accounts", "backup", "borrow", "chaos", "collect", "deploy", "export", "grep",
         "import", "invest", "loans", "members", "ops", "pages", "reconcile", "registrations",
         "repay", "replay", "reset", "restore", "state", "top", "users",
     }
@@ -72,7 +74,13 @@ class Commands(TyperGroup):
             raise _later(name)
         self.commands = {each: self.get_command(ctx, each) for each in self.list_commands(ctx)}  # a typo is compared with these
         found = super().resolve_command(ctx, args)
-        return name, load(name), found[2]
+        return name, load(name), _with_default(name, found[2])
+
+
+def _with_default(name: str, rest: list[str]) -> list[str]:
+    """A group that means one of its commands when none is named (`DEFAULT`) gets that one."""
+    default = getattr(importlib.import_module(COMMANDS[name][0]), "DEFAULT", None)
+    return [default, *rest] if default and (not rest or (rest[0].startswith("-") and rest[0] != "--help")) else rest
 
 
 def load(name: str) -> Any:

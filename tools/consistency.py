@@ -22,10 +22,11 @@ class Registration:
 
 @dataclass(frozen=True)
 class Account:
-    """A login account, and the claims that it must own."""
+    """A login account, and the claims that it must own; one of `staff` has no registration and no member."""
 
     status: str
     claims: frozenset[str]
+    staff: bool = False
 
 
 @dataclass
@@ -71,6 +72,8 @@ def in_flight(registrations: Mapping[str, Registration]) -> dict[str, Registrati
 
 
 def _registration(which: str, registration: Registration | None, account: Account | None) -> list[Finding]:
+    if registration is None and account is not None and account.staff:
+        return []
     if registration is None:
         return [Finding("account_without_registration", which, f"account {account.status if account else '-'}, no registration")]
     member, standing = registration.member, account.status if account else None

@@ -57,7 +57,7 @@ def test_what_is_in_flight_is_listed_and_not_blamed(folder: Folder, ids: list[st
     folder.work_until(lambda: folder.statuses().get(ids[0]) == "TRYING", ["users"])
     ran = folder.run("check")
     assert ran.code == 0
-    assert next((r["rule"], r["id"], r["detail"]) for r in ran.rows) == ("in_flight", ids[0], "TRYING")
+    assert next((r["rule"], r["id"], r["detail"]) for r in ran.rows) == ("in_flight", ids[0], "registration TRYING")
 
 
 def test_suspended_actors_are_counted(folder: Folder, ids: list[str]) -> None:

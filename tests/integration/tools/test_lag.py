@@ -3,6 +3,7 @@
 import uuid
 
 from tests.integration.tools.conftest import Folder, a_register
+from tools.services import SERVICES
 
 DONE, WAITS = (str(uuid.uuid5(uuid.NAMESPACE_URL, name)) for name in ("done", "waits"))
 
@@ -21,7 +22,7 @@ def test_what_waits_is_counted_in_records_and_has_an_age(folder: Folder) -> None
 def test_a_group_whose_worker_has_stopped_has_nobody_and_its_store_says_who_had_it(folder: Folder) -> None:
     folder.registered(DONE)
     rows = {row["group"]: row for row in folder.rows("groups")}
-    assert rows.keys() == {"accounts", "users"}
+    assert rows.keys() == set(SERVICES)
     assert all((row["state"], row["lag"], row["unknown"], row["members"]) == ("has nobody", 0, 0, []) for row in rows.values())
     assert all([owner["partition"] for owner in row["owners"]] == [0] for row in rows.values())
 

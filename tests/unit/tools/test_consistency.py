@@ -81,3 +81,9 @@ def test_what_is_not_final_is_in_flight() -> None:
 def test_only_what_was_found_twice_counts() -> None:
     passing, standing = Finding("a", ID, "then"), Finding("b", ID, "then")
     assert same([passing, standing], [Finding("b", ID, "now")]) == [standing]
+
+
+def test_who_works_here_has_an_account_without_registration_and_owns_his_name() -> None:
+    staff = Account("AVAILABLE", frozenset({"login_name:lin"}), staff=True)
+    assert broken(Picture({}, {ID: staff}, {"login_name:lin": ID})) == []
+    assert [f.rule for f in broken(Picture({}, {ID: staff}, {}))] == ["account_without_its_claim"]

@@ -127,7 +127,7 @@ async def test_main_work_that_is_done_is_the_exit_code() -> None:
     ],
 )
 def test_what_keeps_a_gateway_from_opening_is_a_sentence(raised: Exception, kind: type[Exception], says: str) -> None:
-    told = starting._explained(raised, load(host="h", port=8081))
+    told = starting.explained(raised, load(host="h", port=8081))
     assert type(told) is kind
     assert says in str(told)
 
