@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, Table, Text, bindparam, func, select
+from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, Table, Text, bindparam, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from agents.accounts.model import Account, Status
