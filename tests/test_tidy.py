@@ -28,6 +28,8 @@ MONEY = tuple(
 
 PURE_RUNTIME = ("agents.runtime.decision", "agents.runtime.tcc", "agents.runtime.calendar")
 
+BANKS_STORES = tuple(f"stores.{name}" for name in ("actors", "engine", "kinds", "migrate", "runtime", "sqlite", "statement"))
+
 # Module → what of ours it may import; the first row that fits decides. `{own}` is the module's own service.
 SEES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("config.*", ("config.*",)),
@@ -52,11 +54,18 @@ SEES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("stores.process", ()),
     ("stores.*", ("stores.*", "config.*", "agents.*.model", "agents.runtime.decision", "agents.runtime.calendar")),
     ("bus.*", ("bus.*", "config.*", "stores.sqlite", "stores.process")),
-    ("bank.*", ("bank.*", "config.*", "topics", "bus.*", "agents.runtime.*", "stores.engine", "stores.sqlite", "stores.runtime")),
+    ("bank.messages", ("agents.runtime.decision", "agents.runtime.messages", "config.*")),
+    ("bank.*model", ("config.*",)),
+    *(
+        (name, ("bank.messages", "bank.*model", "bank.ledger", "bank.execution", "agents.runtime.decision", "config.*"))
+        for name in ("bank.*behaviour", "bank.execution", "bank.ledger")
+    ),
+    ("bank.*", ("bank.*", "config.*", "topics", "bus.*", "agents.runtime.*", *BANKS_STORES)),
     ("gateway.*", ("*",)),
     ("tools.*", ("*",)),
 )
-PURE = ("agents.*.behaviour*", "agents.*.model", "agents.*.messages", *PURE_RUNTIME, *MONEY)
+PURE_BANK = ("bank.*behaviour", "bank.*model", "bank.messages", "bank.execution", "bank.ledger")
+PURE = ("agents.*.behaviour*", "agents.*.model", "agents.*.messages", *PURE_RUNTIME, *MONEY, *PURE_BANK)
 IMPURE = frozenset(
     {
         "aiohttp",
