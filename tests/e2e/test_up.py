@@ -8,6 +8,7 @@ import sqlite3
 import pytest
 
 from tests.e2e.world import World, base, people
+from tools.services import SERVICES
 
 
 async def test_a_second_up_names_the_first_however_the_folder_is_spelled(world: World) -> None:
@@ -21,7 +22,7 @@ async def test_a_second_up_names_the_first_however_the_folder_is_spelled(world: 
         [sentence] = other.said().splitlines()
         assert f"process {first.pid}, since 20" in sentence
     owners = {row.group: row.pid for row in await world.groups()}
-    assert owners == {"accounts": first.pid, "users": first.pid}
+    assert owners == dict.fromkeys(SERVICES, first.pid)
 
 
 async def test_killed_and_started_again_at_once_it_finishes_what_was_pending(world: World) -> None:
@@ -104,4 +105,4 @@ async def test_a_port_in_use_is_a_sentence(world: World) -> None:
 async def test_an_unknown_service_is_answered_with_the_known_ones(world: World) -> None:
     started = await world.start("worker", "acounts")
     assert await started.ended() == 2
-    assert started.said() == "there is no service 'acounts': say one or more of accounts, users\n"
+    assert started.said() == f"there is no service 'acounts': say one or more of {', '.join(SERVICES)}\n"
