@@ -11,7 +11,8 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, MetaData, inspect
 
-from stores import accounts, repayments, users
+from bank import tables as bank
+from stores import accounts, custody, repayments, trading, users
 from stores.accounts import statuses
 from stores.engine import Store, StoreAway, StoreRefused, is_postgresql
 from stores.migrate import NotAStore, OtherKeys, SchemaNewer, check_look_up_key, create, migrate
@@ -19,7 +20,14 @@ from stores.runtime import RUNTIME
 from tests.integration.stores.direct import execute, inspected, sqlite_only
 from tests.postgresql_server import Databases, free_port, sql
 
-METADATA = {"accounts": accounts.METADATA, "repayments": repayments.METADATA, "users": users.METADATA}
+METADATA = {
+    "accounts": accounts.METADATA,
+    "bank": bank.METADATA,
+    "custody": custody.METADATA,
+    "repayments": repayments.METADATA,
+    "trading": trading.METADATA,
+    "users": users.METADATA,
+}
 every_service = pytest.mark.parametrize("service", METADATA)
 
 
@@ -107,7 +115,7 @@ def test_upgrading_twice_changes_nothing(service: str, store_url: str) -> None:
 
 
 def test_a_services_schema_is_the_runtimes_line_and_its_own(store_url: str) -> None:
-    assert migrate("accounts", store_url) == ["accounts_0001", "runtime_0003"]
+    assert migrate("accounts", store_url) == ["accounts_0002", "runtime_0003"]
 
 
 def test_a_store_of_the_first_version_is_brought_along_with_what_it_holds(store_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,14 +129,14 @@ def test_a_store_of_the_first_version_is_brought_along_with_what_it_holds(store_
     monkeypatch.undo()
     execute(store_url, "INSERT INTO meta VALUES ('a', 'b')")
     assert differences(store_url, together("accounts")) != []
-    assert migrate("accounts", store_url) == ["accounts_0001", "runtime_0003"]
+    assert migrate("accounts", store_url) == ["accounts_0002", "runtime_0003"]
     assert differences(store_url, together("accounts")) == []
     assert execute(store_url, "SELECT * FROM meta") == [("a", "b")]
 
 
 def test_a_database_of_a_newer_version_is_left_alone(store_url: str) -> None:
     migrate("accounts", store_url)
-    execute(store_url, "UPDATE alembic_version SET version_num = 'accounts_9999' WHERE version_num = 'accounts_0001'")
+    execute(store_url, "UPDATE alembic_version SET version_num = 'accounts_9999' WHERE version_num = 'accounts_0002'")
     before = schema_of(store_url)
     with pytest.raises(SchemaNewer, match=r"store of accounts has the schema accounts_9999.*update Lendbus"):
         migrate("accounts", store_url)
@@ -137,7 +145,7 @@ def test_a_database_of_a_newer_version_is_left_alone(store_url: str) -> None:
 
 def test_another_services_database_is_not_taken_for_ones_own(store_url: str) -> None:
     migrate("accounts", store_url)
-    with pytest.raises(SchemaNewer, match="accounts_0001"):
+    with pytest.raises(SchemaNewer, match="accounts_0002"):
         migrate("users", store_url)
 
 
@@ -159,7 +167,7 @@ def test_processes_that_start_together_take_turns(store_url: str) -> None:
     spawn = multiprocessing.get_context("spawn")
     with spawn.Pool(2) as pool:
         heads = pool.starmap(migrate, [("accounts", store_url)] * 2, chunksize=1)
-    assert heads == [["accounts_0001", "runtime_0003"]] * 2
+    assert heads == [["accounts_0002", "runtime_0003"]] * 2
     assert differences(store_url, together("accounts")) == []
 
 
