@@ -7,6 +7,7 @@ from agents.repayments import agent as repayments
 from agents.runtime.pruning import Keep
 from agents.runtime.sealing import Keyring
 from agents.runtime.worker import House, Surroundings, Worker
+from agents.trading import agent as trading
 from agents.users import agent as users
 from bus.log import TopicSpec
 from config import keys
@@ -29,6 +30,7 @@ def houses(settings: Settings) -> dict[str, House]:
     makers: dict[str, Callable[[], House]] = {
         "accounts": lambda: accounts.house(settings.inbox_horizon_ms),
         "repayments": repayments.house,
+        "trading": trading.house,
         "users": lambda: users.house(settings.registration()),
     }
     return {name: makers[name]() for name in SERVICES}

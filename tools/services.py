@@ -2,4 +2,4 @@
 
 from typing import Final
 
-SERVICES: Final[tuple[str, ...]] = ("accounts", "repayments", "users")
+SERVICES: Final[tuple[str, ...]] = ("accounts", "repayments", "trading", "users")

@@ -16,6 +16,7 @@ from agents.repayments.messages import LentBid
 from agents.runtime.decision import Message
 from agents.runtime.envelope import Origin, decode, encode
 from agents.runtime.service import Service
+from agents.trading.agent import service as trading_service
 from agents.users.agent import service as users_service
 from agents.users.messages import Command as UsersCommand
 from bank.agent import service as bank_service
@@ -31,6 +32,7 @@ SERVICES: dict[str, Service[Any]] = {
     "accounts": accounts_service(1),
     "bank": bank_service(Terms()),
     "repayments": repayments_service(),
+    "trading": trading_service(),
     "users": users_service(Policy()),
 }
 NAMES = {*SERVICES, "custody", "trading", "repayments", "gateway", "runtime", "bank", "notifier"}
