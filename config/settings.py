@@ -5,6 +5,7 @@ usual URL of its kind; whoever uses a URL says whether it can already be used.
 """
 
 import re
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, NamedTuple, Self
 from urllib.parse import parse_qs, urlsplit
@@ -17,6 +18,7 @@ from config.registration import TRY_DEADLINE_MS, Policy
 from config.retry import SECOND_PHASE, Schedule
 
 PREFIX: Final = "LENDBUS_"
+BANK: Final = "bank"
 MINUTE_MS: Final = 60_000
 DAY_MS: Final = 24 * 60 * MINUTE_MS
 
@@ -96,6 +98,17 @@ class Settings(BaseSettings):
     argon2_memory_kib: int = Field(19 * 1024, ge=8 * 1024, le=1024 * 1024, description="memory of one password hash, KiB")
     argon2_parallelism: int = Field(1, ge=1, le=16, description="lanes of one password hash")
 
+    bank_port: int = Field(8081, ge=0, le=65535, description="port of the bank's API and pages; 0 takes a free one")
+    bank_url: str | None = Field(
+        None, pattern=r"^https?://[!-~]*[!-.0-~]$", description="where platforms and members reach the bank; its host and port when not set"
+    )
+    bank_delay_ms: int = Field(200, ge=1, le=MINUTE_MS, description="how long the bank takes to execute an instruction, ms")
+    bank_delay_jitter_ms: int = Field(100, ge=0, le=MINUTE_MS, description="as much more or less of it, ms")
+    bank_date: date | None = Field(None, description="the bank's first business date; today in Shanghai when not set")
+    bank_credentials: Path | None = Field(
+        None, description="what `lendbus bank enrol` wrote for custody, mode 0600; bank-credentials.json in the data folder when not set"
+    )
+
     one_time_codes: bool = Field(False, description="a registration needs a code sent to its mobile number")
     try_deadline_ms: Milliseconds = Field(TRY_DEADLINE_MS, description="a registration not tried by then is cancelled, ms")
     second_phase_first_ms: Milliseconds = Field(SECOND_PHASE.first_ms, description="first repeat of a confirm or cancel, doubling, ms")
@@ -165,6 +178,25 @@ class Settings(BaseSettings):
         """Where the key file is."""
         return (self.key_file or self.data / "keys.json").expanduser().absolute()
 
+    def bank_credentials_path(self) -> Path:
+        """Where the platform's credentials for the bank are."""
+        return (self.bank_credentials or self.data / "bank-credentials.json").expanduser().absolute()
+
+    def of_bank(self) -> Self:
+        """The bank's own settings: bus, stores, keys and port are its own, as befits an outside company (DESIGN 2).
+
+        On a database server its stores are told apart by their services' names, as the platform's are.
+        """
+        return self.model_copy(
+            update={
+                "data": self.data / BANK,
+                "key_file": None,
+                "bus": _bus_of_bank(self.bus),
+                "db": f"{self.db}/{BANK}" if self.db.startswith("sqlite") and self.db != "sqlite" else self.db,
+                "port": self.bank_port,
+            }
+        )
+
     def registration(self) -> Policy:
         """What the coordinator of registrations is told."""
         second_phase = Schedule(self.second_phase_first_ms, SECOND_PHASE.factor, self.second_phase_cap_ms, self.second_phase_budget)
@@ -208,6 +240,19 @@ def _host(url: str) -> str:
 def _absolute(url: str) -> str:
     scheme, sep, path = url.partition(":///")
     return f"{scheme}{sep}{Path(path).expanduser().absolute()}" if sep and scheme.startswith("sqlite") else url
+
+
+def _bus_of_bank(url: str) -> str:
+    """The bank's bus beside the platform's: a file one folder further down, or a namespace of its own on the same brokers."""
+    if url == "sqlite":
+        return url
+    if url.startswith("sqlite"):
+        folder, _, name = url.rpartition("/")
+        return f"{folder}/{BANK}/{name}"
+    address, question, options = (_KAFKA_HERE if url == "kafka" else url).partition("?")
+    hosts, _, namespace = address.removeprefix("kafka://").partition("/")
+    own = namespace.strip("/")
+    return f"kafka://{hosts}/{own}{'-' if own else ''}{BANK}{question}{options}"
 
 
 def _shown(value: object) -> str:

@@ -75,14 +75,16 @@ async def loaded_keyring(settings: Settings) -> Keyring:
         raise Failed(str(exc)) from None
 
 
-async def built_worker(settings: Settings, service: str, ring: Keyring | None = None) -> Worker:
+async def built_worker(
+    settings: Settings, service: str, ring: Keyring | None = None, make: Callable[..., Worker] = assemble.worker
+) -> Worker:
     """A worker that has not started yet, its store migrated. Raises Failed for a store that cannot be used."""
 
     def made() -> Awaitable[Worker]:
-        return asyncio.to_thread(assemble.worker, settings, service, ring)
+        return asyncio.to_thread(make, settings, service, ring)
 
     try:
-        return await _patiently(made, StoreAway, what=f"the database of {service}")
+        return await patiently(made, StoreAway, what=f"the database of {service}")
     except (SchemaNewer, OtherKeys, NotAStore, StoreRefused, BusError, KeyFileError) as exc:
         raise Failed(str(exc)) from None
     except (OperationalError, OSError) as exc:
@@ -95,9 +97,9 @@ async def opened_gateway(settings: Settings, ring: Keyring | None = None) -> "Se
     away = (BusAway, StoreAway) if settings.bus_kind == "kafka" else (StoreAway,)  # a file that cannot be opened wants a person
     keyring = ring or await loaded_keyring(settings)
     try:
-        return await _patiently(lambda: _opened(settings, keyring), *away, what="the bus or the database of users")
+        return await patiently(lambda: _opened(settings, keyring), *away, what="the bus or the database of users")
     except (OSError, BusError, OtherKeys, StoreRefused) as exc:
-        raise _explained(exc, settings) from None
+        raise explained(exc, settings) from None
 
 
 async def _opened(settings: Settings, keyring: Keyring) -> "ServingGateway":
@@ -112,7 +114,7 @@ async def _opened(settings: Settings, keyring: Keyring) -> "ServingGateway":
     return gateway
 
 
-async def _patiently(step: Callable[[], Awaitable[T]], *away: type[Exception], what: str) -> T:
+async def patiently(step: Callable[[], Awaitable[T]], *away: type[Exception], what: str) -> T:
     """A step of the start, asked again while something is away, for as long as it takes; said once."""
     tries = 0
     while True:
@@ -125,7 +127,8 @@ async def _patiently(step: Callable[[], Awaitable[T]], *away: type[Exception], w
             tries += 1
 
 
-def _explained(exc: Exception, settings: Settings) -> Exception:
+def explained(exc: Exception, settings: Settings) -> Exception:
+    """What keeps a server from listening, as a sentence that says what to do."""
     match exc:
         case OSError(errno=errno.EADDRINUSE):
             return WrongUse(

@@ -19,6 +19,7 @@ from config import logs
 PATH_CHARS_MAX: Final = 200  # of the log line
 REQUEST_ID: Final = "X-Request-Id"
 TRACE: Final = web.RequestKey("trace", str)  # the business id, once a handler knows it
+LOGGED_PATH: Final = web.RequestKey("logged_path", str)  # in the place of a path that has a secret in it
 SECURITY_HEADERS: Final = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
@@ -46,7 +47,7 @@ def door(request_s_max: float) -> Middleware:
         log.info(
             "request",
             method=request.method,
-            path=request.path[:PATH_CHARS_MAX],
+            path=request.get(LOGGED_PATH, request.path)[:PATH_CHARS_MAX],
             status=response.status,
             took_ms=(time.monotonic_ns() - began_ns) // 1_000_000,
             request_id=request_id,
