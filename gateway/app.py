@@ -13,12 +13,13 @@ from agents.runtime.http.server import HttpServer
 from agents.runtime.sealing import Keyring
 from bus.log import Bus
 from config.settings import Settings
-from gateway import openapi, repayment_routes
+from gateway import member_routes, openapi, repayment_routes
 from gateway.asking import Asking
 from gateway.edge import Edge, Stores, today_of
 from gateway.health import checks
 from gateway.loan_routes import bid_routes, decision_routes, loan_routes
 from gateway.member_accounts import account_of
+from gateway.member_routes import Balance, no_balance
 from gateway.principals import Doorkeeper, nobody
 from gateway.registering import Registering
 from gateway.routes import defined, open_routes
@@ -28,9 +29,17 @@ WORK_S_MAX: Final = 20.0  # hashing and appending, when both have queues; the bo
 
 
 def make_gateway(
-    settings: Settings, bus: Bus, keyring: Keyring, users: Users, *, clock: Callable[[], int], doorkeeper: Doorkeeper = nobody
+    settings: Settings,
+    bus: Bus,
+    keyring: Keyring,
+    users: Users,
+    *,
+    clock: Callable[[], int],
+    doorkeeper: Doorkeeper = nobody,
+    balance: Balance = no_balance,
 ) -> web.Application:
-    """The application. The bus is open and its topics are declared; `clock` is milliseconds UTC; the doorkeeper knows who asks.
+    """The application. The bus is open and its topics are declared; `clock` is milliseconds UTC; the doorkeeper knows who asks;
+    `balance` asks the bank.
 
     Starting it begins to read answers (BusError when the bus is away); shutting it down ends every wait with what is known.
     """
@@ -45,7 +54,18 @@ def make_gateway(
     stores = Stores.of(settings)
     edge = Edge(asking, stores, keyring, doorkeeper, account_of(stores.users), today_of(clock), settings.body_max_bytes)
     opened = open_routes(registering, parts, openapi.as_bytes(), body_max_bytes=settings.body_max_bytes)
-    app.add_routes(defined([*opened, *loan_routes(edge), *decision_routes(edge), *bid_routes(edge), *repayment_routes.routes(edge)]))
+    app.add_routes(
+        defined(
+            [
+                *opened,
+                *member_routes.routes(edge, balance),
+                *loan_routes(edge),
+                *decision_routes(edge),
+                *bid_routes(edge),
+                *repayment_routes.routes(edge),
+            ]
+        )
+    )
 
     async def lifetime(_: web.Application) -> AsyncIterator[None]:
         await replies.start()

@@ -8,13 +8,6 @@ from gateway.operations import looking
 from gateway.things import ID
 
 
-class Balance(NamedTuple):
-    """What is on a custody account."""
-
-    available_fen: int
-    held_fen: int
-
-
 class Account(NamedTuple):
     """What a loan or a bid needs to know of its person: the account at the bank, and the keyed hash of the identity number."""
 
@@ -39,6 +32,7 @@ class MeDocument(BaseModel):
     role: str
     status: str | None = Field(None, description="of the membership; null for who works here")
     custody_no: str | None = Field(None, description="the account at the bank; null without one")
+    card: str | None = Field(None, description="masked by the bank")
     balance: BalanceDocument | None = Field(None, description="null without an account, and while the bank does not answer")
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import Table
 
 from agents.runtime.http.idempotency import command_id
 from config.settings import Settings
-from stores import repayments, runtime, trading
+from stores import repayments, runtime, trading, users
 from stores.engine import sqlite_path
 from stores.migrate import migrate
 
@@ -19,7 +19,39 @@ SERVICES: Final = ("users", "trading", "repayments")
 NOBODY: Final = "00000000-0000-4000-8000-000000000000"
 BORROWER, INVESTOR, AUDITOR, SECOND = (str(uuid.uuid5(uuid.NAMESPACE_OID, name)) for name in ("borrower", "investor", "first", "second"))
 LOAN, BID, PAYMENT = (str(uuid.uuid5(uuid.NAMESPACE_OID, name)) for name in ("loan", "bid", "payment"))
+OPENING, RECHARGE, AUTHORIZATION = (str(uuid.uuid5(uuid.NAMESPACE_OID, name)) for name in ("opening", "recharge", "authorization"))
 
+A_REGISTRATION: Final[Mapping[str, Any]] = {
+    "id": BORROWER,
+    "version": 1,
+    "login_name": "b",
+    "status": "CONFIRMED",
+    "round": 0,
+    "stuck": 0,
+    "created_ms": 1,
+    "changed_ms": 2,
+}
+A_MEMBER: Final[Mapping[str, Any]] = {
+    "id": BORROWER,
+    "version": 1,
+    "role": "borrower",
+    "mobile": "",
+    "status": "AVAILABLE",
+    "created_ms": 1,
+    "custody_no": "c1",
+    "card": "**3447",
+    "person_lookup": "p",
+}
+A_DEALING: Final[Mapping[str, Any]] = {"member": BORROWER, "created_ms": 1, "changed_ms": 2, "page_url": "http://bank/p"}
+AN_OPENING: Final[Mapping[str, Any]] = {**A_DEALING, "id": OPENING, "status": "OPENED", "custody_no": "c1", "card": "**3447"}
+A_RECHARGE: Final[Mapping[str, Any]] = {**A_DEALING, "id": RECHARGE, "status": "DONE", "amount_fen": 700_000}
+AN_AUTHORIZATION: Final[Mapping[str, Any]] = {
+    **A_DEALING,
+    "id": AUTHORIZATION,
+    "status": "ON",
+    "cap_fen": 400_000,
+    "expires_on": "2027-02-28",
+}
 A_LOAN: Final[Mapping[str, Any]] = {
     "id": LOAN,
     "version": 1,
@@ -139,6 +171,11 @@ class Planted:
 
     def story(self) -> None:
         """A loan that repays, with everything that belongs to it."""
+        self.put("users", users.registration, A_REGISTRATION)
+        self.put("users", users.member, A_MEMBER)
+        self.put("users", users.opening, AN_OPENING)
+        self.put("users", users.transfer, A_RECHARGE)
+        self.put("users", users.authorization, AN_AUTHORIZATION)
         self.put("trading", trading.loan, A_LOAN)
         self.put("trading", trading.bid, A_BID)
         self.put("repayments", repayments.plan, A_PLAN)

@@ -24,7 +24,19 @@ from gateway.principals import Principal, not_allowed, not_signed_in
 from gateway.registrations import ROUTE, Standing, status_token_text, status_url
 from gateway.table import OPERATIONS
 from tests.integration.gateway import planted
-from tests.integration.gateway.planted import AUDITOR, BID, BORROWER, INVESTOR, LOAN, PAYMENT, SECOND, Planted
+from tests.integration.gateway.planted import (
+    AUDITOR,
+    AUTHORIZATION,
+    BID,
+    BORROWER,
+    INVESTOR,
+    LOAN,
+    OPENING,
+    PAYMENT,
+    RECHARGE,
+    SECOND,
+    Planted,
+)
 from tests.integration.gateway.world import JSON, Answer, Client, ScriptedUsers, World, a_body
 
 KEY: Final = "0f7c1c5e-3a50-4f07-8d21-5f2f0a7bb0aa"
@@ -43,6 +55,9 @@ A_LOAN: Final = {
 }
 BODIES: Final[dict[str, Any]] = {
     "register": a_body(),
+    "open_account": {"name": "林晓", "id_number": "11010519491231002X", "card_number": "4111111111111111"},
+    "recharge": {"amount_fen": 700_000},
+    "authorize": {"cap_fen": 400_000, "expires_on": "2027-02-28"},
     "publish": A_LOAN,
     "first_audit": {"decision": "pass"},
     "full_audit": {"decision": "pass"},
@@ -60,7 +75,13 @@ WHO: Final = {
     "look_at_bid": Principal(INVESTOR, "investor"),
     "look_at_receivables": Principal(INVESTOR, "investor"),
 }
-IDS: Final = {"look_at_bid": BID, "look_at_payment": PAYMENT}
+IDS: Final = {
+    "look_at_opening": OPENING,
+    "look_at_recharge": RECHARGE,
+    "look_at_authorization": AUTHORIZATION,
+    "look_at_bid": BID,
+    "look_at_payment": PAYMENT,
+}
 
 
 class Stage:

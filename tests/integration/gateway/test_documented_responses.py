@@ -20,16 +20,17 @@ from bus.errors import BusAway
 from gateway import openapi
 from gateway.operations import Operation
 from gateway.table import OPERATIONS
-from stores import repayments, trading
+from stores import repayments, trading, users
 from tests.integration.gateway.described import Description
-from tests.integration.gateway.planted import A_BID, A_LOAN, A_PAYMENT, AUDITOR, NOBODY, SECOND
+from tests.integration.gateway.planted import A_BID, A_LOAN, A_PAYMENT, A_RECHARGE, AN_AUTHORIZATION, AN_OPENING, AUDITOR, NOBODY, SECOND
 from tests.integration.gateway.stage import BODIES, KEY, LOAN, Stage, creates
 from tests.integration.gateway.world import JSON, Answer
 
 PROMISED: Final = sorted(Description(openapi.document()).promised())
 Way = Callable[[Stage, str], Awaitable[Answer]]
+DEALINGS: Final = ("open_account", "recharge", "authorize")
 DECISIONS: Final = ("first_audit", "full_audit", "withdraw")
-STORE_OF: Final = {**dict.fromkeys(("publish", "bid", *DECISIONS), "trading"), "pay": "repayments"}
+STORE_OF: Final = {**dict.fromkeys(("publish", "bid", *DECISIONS), "trading"), "pay": "repayments", **dict.fromkeys(DEALINGS, "users")}
 
 
 async def good(stage: Stage, operation: str) -> Answer:
@@ -141,6 +142,12 @@ async def not_allowed(stage: Stage, operation: str) -> Answer:
 async def made(stage: Stage, operation: str) -> Answer:
     thing = stage.thing(operation)
     match operation:
+        case "open_account":
+            stage.stores.put("users", users.opening, AN_OPENING, id=thing)
+        case "recharge":
+            stage.stores.put("users", users.transfer, A_RECHARGE, id=thing)
+        case "authorize":
+            stage.stores.put("users", users.authorization, AN_AUTHORIZATION, id=thing)
         case "publish":
             stage.stores.put("trading", trading.loan, A_LOAN, id=thing, status="DRAFT")
         case "bid":
