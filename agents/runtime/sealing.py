@@ -82,14 +82,6 @@ class Keyring:
         """The unguessable half of a status URL, 43 URL-safe characters; the same for the same text, so nothing must be kept."""
         return _base64url(_hmac(self._token, text.encode()))
 
-    def session_key(self) -> bytes:
-        """The key that sessions are signed with; it follows from the key of tokens and is good for nothing else."""
-        return _hmac(self._token, b"\0key of sessions")
-
-    def derived(self, purpose: str) -> bytes:
-        """A key for one more purpose, from the key of the tokens (HKDF, RFC 5869): what signs one thing signs no other."""
-        return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=purpose.encode()).derive(self._token)
-
     def token_fits(self, token: str, text: str) -> bool:
         """Whether a token is that of the text, in constant time."""
         return hmac.compare_digest(token.encode("utf-8", "replace"), self.token(text).encode())
