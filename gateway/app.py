@@ -13,16 +13,18 @@ from agents.runtime.http.server import HttpServer
 from agents.runtime.sealing import Keyring
 from bus.log import Bus
 from config.settings import Settings
-from gateway import member_routes, openapi, repayment_routes
+from gateway import member_routes, openapi, repayment_routes, session_routes
 from gateway.asking import Asking
 from gateway.edge import Edge, Stores, today_of
 from gateway.health import checks
 from gateway.loan_routes import bid_routes, decision_routes, loan_routes
+from gateway.logging_in import LoggingIn
 from gateway.member_accounts import account_of
 from gateway.member_routes import Balance, no_balance
-from gateway.principals import Doorkeeper, nobody
+from gateway.principals import Doorkeeper
 from gateway.registering import Registering
 from gateway.routes import defined, open_routes
+from gateway.sessions import Sessions
 from gateway.users_reader import Users
 
 WORK_S_MAX: Final = 20.0  # hashing and appending, when both have queues; the body and the wait have limits of their own
@@ -35,11 +37,11 @@ def make_gateway(
     users: Users,
     *,
     clock: Callable[[], int],
-    doorkeeper: Doorkeeper = nobody,
+    doorkeeper: Doorkeeper | None = None,
     balance: Balance = no_balance,
 ) -> web.Application:
-    """The application. The bus is open and its topics are declared; `clock` is milliseconds UTC; the doorkeeper knows who asks;
-    `balance` asks the bank.
+    """The application. The bus is open and its topics are declared; `clock` is milliseconds UTC; `balance` asks the bank. The
+    doorkeeper knows who asks: its own sessions, unless somebody brings another.
 
     Starting it begins to read answers (BusError when the bus is away); shutting it down ends every wait with what is known.
     """
@@ -52,12 +54,15 @@ def make_gateway(
     app[REPLIES] = replies
     parts = checks(bus, replies, users, lambda: asking.appends)
     stores = Stores.of(settings)
-    edge = Edge(asking, stores, keyring, doorkeeper, account_of(stores.users), today_of(clock), settings.body_max_bytes)
+    sessions = Sessions(keyring, clock)
+    logging_in = LoggingIn(store=stores.accounts, keyring=keyring, hasher=hasher, sessions=sessions, clock=clock)
+    edge = Edge(asking, stores, keyring, doorkeeper or sessions, account_of(stores.users), today_of(clock), settings.body_max_bytes)
     opened = open_routes(registering, parts, openapi.as_bytes(), body_max_bytes=settings.body_max_bytes)
     app.add_routes(
         defined(
             [
                 *opened,
+                *session_routes.routes(edge, logging_in, sessions),
                 *member_routes.routes(edge, balance),
                 *loan_routes(edge),
                 *decision_routes(edge),
@@ -69,6 +74,7 @@ def make_gateway(
 
     async def lifetime(_: web.Application) -> AsyncIterator[None]:
         await replies.start()
+        await logging_in.start()
         yield
         await replies.stop()
         await stores.close()

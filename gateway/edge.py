@@ -40,6 +40,7 @@ log = logs.get("gateway")
 class Stores(NamedTuple):
     """One reader a service whose store the gateway looks into."""
 
+    accounts: StoreReader
     users: StoreReader
     trading: StoreReader
     repayments: StoreReader

@@ -99,5 +99,6 @@ def _ref(model: type[BaseModel]) -> dict[str, Any]:
 _HEADERS_OF: Final[Mapping[int, Mapping[str, Any]]] = {
     401: {"WWW-Authenticate": {"description": "Bearer", "schema": {"type": "string"}}},
     405: {"Allow": {"description": "what can be done here", "schema": {"type": "string"}}},
+    429: RETRY_AFTER,
     503: RETRY_AFTER,
 }

@@ -11,10 +11,8 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
     {
         **problems.KINDS,
         "not_signed_in": Kind(401, "Nobody is signed in"),
-        "login_refused": Kind(401, "Nobody comes in with this"),
-        "not_allowed": Kind(403, "This is not for you to do"),
-        "too_many_tries": Kind(429, "Too many tries"),
         "login_refused": Kind(401, "Name and password do not let anybody in"),
+        "not_allowed": Kind(403, "This is not for you to do"),
         "refused": Kind(409, "The thing does not take this as it stands"),
         "login_name_taken": Kind(409, "The login name is taken"),
         "mobile_taken": Kind(409, "The mobile number is taken"),

@@ -3,7 +3,7 @@
 from typing import Final
 
 from agents.runtime.http.health import Health
-from gateway import authorizations, bids, loans, members, openings, payments, plans, recharges, registrations
+from gateway import authorizations, bids, loans, logging_in, members, openings, payments, plans, recharges, registrations
 from gateway.operations import Good, Operation
 
 DESCRIBE: Final = Operation("describe", "get", "/openapi.json", "This document.", (Good(200, "This document.", None),))
@@ -14,6 +14,8 @@ READY: Final = Operation(
 OPERATIONS: Final[tuple[Operation, ...]] = (
     registrations.REGISTER,
     registrations.LOOK,
+    logging_in.LOG_IN,
+    logging_in.LOG_OUT,
     members.ME,
     openings.SUBMIT,
     openings.LOOK,
