@@ -59,24 +59,24 @@ async def checked(settings: "Settings") -> list[Row]:
     return [*rows, *_under_way(look), *await _waiting(settings), *_counts(look, found)]
 
 
-async def disagreements(settings: "Settings", look: Look | None = None) -> "list[Finding]":
+async def disagreements(settings: "Settings", look: Look | None = None, *, with_bank: bool | None = None) -> "list[Finding]":
     """What is broken, also when it is looked at once more."""
     from tools.consistency import same
 
-    found = (look or await looked(settings)).broken()
+    found = (look or await looked(settings, with_bank=with_bank)).broken()
     if found:
         await asyncio.sleep(AGAIN_S)
-        found = same(found, (await looked(settings)).broken())
+        found = same(found, (await looked(settings, with_bank=with_bank)).broken())
     return found
 
 
-async def looked(settings: "Settings") -> Look:
-    """Every store, read once."""
+async def looked(settings: "Settings", *, with_bank: bool | None = None) -> Look:
+    """Every store, read once; the bank's too where its books are here, or where somebody says so."""
     from tools.picturing import of_money
     from tools.services import SERVICES
 
     people = await pictured(settings)
-    return Look(people, await of_money(settings) if set(SERVICES) >= OF_MONEY else None)
+    return Look(people, await of_money(settings, with_bank=with_bank) if set(SERVICES) >= OF_MONEY else None)
 
 
 def _under_way(look: Look) -> list[Row]:

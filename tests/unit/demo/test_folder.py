@@ -118,10 +118,10 @@ def test_a_host_that_is_not_ours_has_none() -> None:
 @pytest.mark.parametrize(
     ("said", "free", "changed"),
     [
-        pytest.param({}, True, {"wait_ms": demo.DEMO_WAIT_MS, "log_level": "warning"}, id="nobody has said anything"),
-        pytest.param({}, False, {"wait_ms": demo.DEMO_WAIT_MS, "log_level": "warning", "port": 0}, id="its port is in use"),
-        pytest.param({"port": 8123}, False, {"wait_ms": demo.DEMO_WAIT_MS, "log_level": "warning"}, id="a port was said"),
-        pytest.param({"wait_ms": 700}, True, {"log_level": "warning"}, id="a wait was said"),
+        pytest.param({}, True, {"wait_ms": demo.DEMO_WAIT_MS, "log_level": "error"}, id="nobody has said anything"),
+        pytest.param({}, False, {"wait_ms": demo.DEMO_WAIT_MS, "log_level": "error", "port": 0}, id="its port is in use"),
+        pytest.param({"port": 8123}, False, {"wait_ms": demo.DEMO_WAIT_MS, "log_level": "error"}, id="a port was said"),
+        pytest.param({"wait_ms": 700}, True, {"log_level": "error"}, id="a wait was said"),
         pytest.param({"log_level": "debug"}, True, {"wait_ms": demo.DEMO_WAIT_MS}, id="a log level was said"),
     ],
 )
