@@ -91,7 +91,8 @@ class LoggingIn:
         wait_ms = self._throttle.wait_ms([(pair, FAILURES_MAX), (origin, FAILURES_OF_ADDRESS_MAX)])
         if wait_ms:
             raise _too_many(wait_ms)
-        account = await read(self._store, partial(account_by_login, **self._names(asked.login_name)))
+        name, number = self._names(asked.login_name)
+        account = await read(self._store, partial(account_by_login, login_name=name, mobile_lookup=number))
         known = account if account is not None and account.status is Status.AVAILABLE else None
         fits = await self._hasher.verify(self._hash_of(known), asked.password)
         if known is None or not fits:
@@ -100,12 +101,12 @@ class LoggingIn:
         who = Principal(known.id, known.role)
         return SessionDocument(token=self._sessions.begun(who), expires_in_s=SESSION_S, account=who.id, role=who.role)
 
-    def _names(self, name: str) -> dict[str, str]:
-        """How the store is asked; a login name is never shaped like a mobile number."""
+    def _names(self, name: str) -> tuple[str, str]:
+        """The name or the hash of the number, as the store is asked; a login name is never shaped like a mobile number."""
         try:
-            return {"login_name": "", "mobile_lookup": self._keyring.lookup(canonical.mobile(name), field="mobile")}
+            return "", self._keyring.lookup(canonical.mobile(name), field="mobile")
         except Unacceptable:
-            return {"login_name": name, "mobile_lookup": ""}
+            return name, ""
 
     def _hash_of(self, account: Account | None) -> str:
         """The hash that the password must have; somebody else's where there is none, so that it takes as long."""

@@ -16,6 +16,8 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from config.keys import KEY_BYTES, Keys
 
@@ -81,6 +83,10 @@ class Keyring:
     def token(self, text: str) -> str:
         """The unguessable half of a status URL, 43 URL-safe characters; the same for the same text, so nothing must be kept."""
         return _base64url(_hmac(self._token, text.encode()))
+
+    def derived(self, purpose: str) -> bytes:
+        """A key for one more purpose, from the key of the tokens (HKDF, RFC 5869): what signs one thing signs no other."""
+        return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=purpose.encode()).derive(self._token)
 
     def token_fits(self, token: str, text: str) -> bool:
         """Whether a token is that of the text, in constant time."""
