@@ -9,7 +9,7 @@ RESULT: Final = Schedule(first_ms=2_000, factor=2, cap_ms=60_000, budget=WITHOUT
 NOTICE_ALONE_MS: Final = 60_000  # so long after a notice its query may stay unanswered; then the notice decides
 AWAITING_MS_MAX: Final = 30 * 60_000  # so long a member may take on the bank's page; then the order is closed there
 DATE_EVERY_MS: Final = 60_000
-ASK_AGAIN_MS: Final = 3 * 3_600_000  # a question that was not answered for so long is put anew
+ASK_AGAIN_MS: Final = 26 * 3_600_000  # a question that has been out for longer than its attempt is repeated is put anew
 
 
 @dataclass(frozen=True, slots=True)

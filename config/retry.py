@@ -50,5 +50,6 @@ def _share(n: int, seed: str) -> float:
 SECOND_PHASE: Final = Schedule(first_ms=500, factor=2, cap_ms=60_000, budget=50)  # confirm and cancel of a TCC; then STUCK
 HEALING: Final = Schedule(first_ms=1_000, factor=2, cap_ms=300_000, budget=10)  # a suspended actor; then stuck
 ATTEMPTS: Final = Schedule(first_ms=1_000, factor=2, cap_ms=300_000, budget=30)  # a call to the outside world, about two hours
+ASKING_BANK: Final = Schedule(first_ms=500, factor=2, cap_ms=30_000, budget=3_200)  # a question to the bank, about a day
 STORE_AWAY: Final = Schedule(first_ms=50, factor=2, cap_ms=2_000, budget=WITHOUT_END)  # a database or bus that is away
 WORKER_RESTART: Final = Schedule(first_ms=200, factor=2, cap_ms=30_000, budget=WITHOUT_END)  # a worker process that ended

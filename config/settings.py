@@ -13,6 +13,8 @@ from urllib.parse import parse_qs, urlsplit
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from config.custody import DATE_EVERY_MS
+from config.custody import Policy as CustodyPolicy
 from config.limits import BATCH_MESSAGES_MAX, STOP_S_MAX
 from config.registration import TRY_DEADLINE_MS, Policy
 from config.retry import SECOND_PHASE, Schedule
@@ -109,6 +111,8 @@ class Settings(BaseSettings):
         None, description="what `lendbus bank enrol` wrote for custody, mode 0600; bank-credentials.json in the data folder when not set"
     )
 
+    bank_asked_every_ms: Milliseconds = Field(DATE_EVERY_MS, description="how often custody asks the bank for its business date, ms")
+
     one_time_codes: bool = Field(False, description="a registration needs a code sent to its mobile number")
     try_deadline_ms: Milliseconds = Field(TRY_DEADLINE_MS, description="a registration not tried by then is cancelled, ms")
     second_phase_first_ms: Milliseconds = Field(SECOND_PHASE.first_ms, description="first repeat of a confirm or cancel, doubling, ms")
@@ -196,6 +200,10 @@ class Settings(BaseSettings):
                 "port": self.bank_port,
             }
         )
+
+    def custody(self) -> CustodyPolicy:
+        """What custody is told."""
+        return CustodyPolicy(date_every_ms=self.bank_asked_every_ms)
 
     def registration(self) -> Policy:
         """What the coordinator of registrations is told."""

@@ -1,7 +1,6 @@
 """Custody's tables: orders, the notices that came as evidence, breaks, and the bank's business date."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -9,7 +8,7 @@ import orjson
 from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, Table, Text, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from agents.custody.model import BankDate, Break, Evidence, Order, Result, Status
+from agents.custody.model import BankDate, Break, Evidence, Order, Result, Status, Stray
 from stores.actors import Actors, Change, Wanted
 from stores.engine import Row, Tx
 from stores.kinds import MAIN, Kinds
@@ -123,9 +122,9 @@ class Orders:
         """The orders that exist, each with its version."""
         return self._orders.load(tx, actors)
 
-    def save(self, tx: Tx, changes: Sequence[Change[Order]]) -> None:
+    def save(self, tx: Tx, changes: Sequence[Change[Order | Stray]]) -> None:
         """Write the orders, the evidence that has come and the breaks that were found. Raises StaleVersion."""
-        self._orders.save(tx, [c if c.after is None else c._replace(after=replace(c.after, evidence=(), breaks=())) for c in changes])
+        self._orders.save(tx, [Change(c.actor, c.version, c.after) for c in changes if isinstance(c.after, Order)])
         after = [c.after for c in sorted(changes, key=lambda c: c.actor) if c.after is not None]
         tx.many(self._keep, sorted(_evidence_row(e) for o in after for e in o.evidence))
         tx.many(self._break, [_break_row(b) for o in after for b in o.breaks])
@@ -168,6 +167,28 @@ async def orders_without_result_since(connection: AsyncConnection, *, until_ms: 
     open_ = [Status.CREATED.value, Status.AWAITING_MEMBER.value, Status.ACCEPTED.value]
     query = select(order).where(order.c.status.in_(open_), order.c.changed_ms <= until_ms).order_by(order.c.changed_ms).limit(limit)
     return list((await connection.execute(query)).all())
+
+
+async def orders_by_status(connection: AsyncConnection, status: str, *, after: str = "", limit: int = 100) -> list[Any]:
+    """Orders in one state in key order, a page at a time (order_by_status, primary key)."""
+    query = select(order).where(order.c.status == status, order.c.id > after).order_by(order.c.id).limit(limit)
+    return list((await connection.execute(query)).all())
+
+
+async def breaks(connection: AsyncConnection, *, limit: int = 1_000) -> list[Any]:
+    """Breaks, latest first, each with its order's kind, status and whether it stands still (all None: there is no such order)."""
+    query = (
+        select(break_, order.c.kind.label("order_kind"), order.c.status, order.c.disputed)
+        .outerjoin(order, order.c.id == break_.c.order_id)
+        .order_by(break_.c.id.desc())
+        .limit(limit)
+    )
+    return list((await connection.execute(query)).all())
+
+
+async def breaks_of(connection: AsyncConnection, key: str) -> list[Any]:
+    """The breaks of one request number as they were found (break_by_order)."""
+    return list((await connection.execute(select(break_).where(break_.c.order_id == key).order_by(break_.c.id))).all())
 
 
 async def disputed_orders(connection: AsyncConnection) -> list[Any]:

@@ -48,6 +48,7 @@ SEES: tuple[tuple[str, tuple[str, ...]], ...] = (
         "agents.*.behaviour*",
         ("agents.*.messages", "{own}.model", "{own}.behaviour*", *MONEY, *PURE_RUNTIME, "config.*"),
     ),
+    *((f"agents.custody.{name}", ("{own}.*", "agents.runtime.*", "config.*")) for name in ("bank_answer", "bank_client", "credentials")),
     ("agents.*.agent", ("{own}.*", "agents.*.messages", "agents.runtime.*", "stores.*", "bus.*", "config.*", "topics")),
     ("topics", ("agents.*.messages", "bank.messages", "agents.runtime.decision")),
     ("stores.sqlite", ("config.*",)),

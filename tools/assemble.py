@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 
 from agents.accounts import agent as accounts
+from agents.custody import agent as custody
+from agents.custody.credentials import CredentialsFile
 from agents.repayments import agent as repayments
 from agents.runtime.pruning import Keep
 from agents.runtime.sealing import Keyring
@@ -25,10 +27,15 @@ WAITING_KEEP_MS = 3_600_000
 SEEN_KEEP_MS = 365 * DAY_MS
 
 
-def houses(settings: Settings) -> dict[str, House]:
-    """Every service with its agent, by name."""
+def houses(settings: Settings, ring: Keyring | None = None) -> dict[str, House]:
+    """Every service with its agent, by name; `ring` opens what custody tells the bank of people (None: it is loaded then)."""
+
+    def open_sealed(value: str, field: str) -> str:
+        return (ring or keyring(settings)).open(value, field=field)
+
     makers: dict[str, Callable[[], House]] = {
         "accounts": lambda: accounts.house(settings.inbox_horizon_ms),
+        "custody": lambda: custody.house(settings.custody(), CredentialsFile(settings.bank_credentials_path()), open_sealed),
         "repayments": repayments.house,
         "trading": trading.house,
         "users": lambda: users.house(settings.registration()),
@@ -60,7 +67,7 @@ def worker(settings: Settings, service: str, keys_of_platform: Keyring | None = 
     """The worker of one service, its store migrated; the store keeps to the look-up key that it was first written with."""
     ring = keys_of_platform or keyring(settings)
     migrate(service, settings.store_url(service), ring.fingerprint())
-    return Worker(houses(settings)[service], surroundings(settings, service))
+    return Worker(houses(settings, ring)[service], surroundings(settings, service))
 
 
 def keyring(settings: Settings) -> Keyring:

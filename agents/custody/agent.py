@@ -7,13 +7,16 @@ from typing import Any
 import faust
 
 from agents.custody import messages
+from agents.custody.bank_client import BankClient, Opener
 from agents.custody.behaviour import behave
+from agents.custody.credentials import CredentialsFile
 from agents.custody.model import Order
 from agents.runtime.calendar import KEY
 from agents.runtime.mailbox import Mailbox, raw
 from agents.runtime.service import Caller, Service
 from agents.runtime.worker import House
 from config.custody import Policy
+from config.retry import ASKING_BANK
 from stores.custody import ORDERS
 
 NAME = "custody"
@@ -22,8 +25,16 @@ NAME = "custody"
 def service(policy: Policy, callers: Mapping[str, Caller]) -> Service[Any]:
     """The platform's side of the bank."""
     return Service(
-        NAME, messages.TOPIC, messages.COMMANDS, ORDERS, partial(behave, policy=policy), callers=callers, is_final=_is_final, dated=True
-    )  # fmt: skip
+        NAME,
+        messages.TOPIC,
+        messages.COMMANDS,
+        ORDERS,
+        partial(behave, policy=policy),
+        callers=callers,
+        is_final=_is_final,
+        dated=True,
+        attempts=ASKING_BANK,
+    )
 
 
 def _is_final(state: Any, _: str) -> bool:
@@ -39,6 +50,7 @@ def listen(app: faust.App, mailbox: Mailbox) -> None:
             await mailbox.handle(event)
 
 
-def house(policy: Policy, callers: Mapping[str, Caller], *, closing: Any = None) -> House:
-    """The service with its agent; it begins to ask for the date whenever a worker starts. `closing` lets go of what the callers hold."""
-    return House(service(policy, callers), listen, opens=((KEY, messages.AskDate(id=KEY)),), closing=closing)
+def house(policy: Policy, credentials: CredentialsFile, open_sealed: Opener) -> House:
+    """The service with its agent and its client of the bank; it begins to ask for the date whenever a worker starts."""
+    bank = BankClient(credentials, open_sealed)
+    return House(service(policy, bank.callers()), listen, opens=((KEY, messages.AskDate(id=KEY)),), closing=bank.close)

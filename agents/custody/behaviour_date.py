@@ -1,14 +1,11 @@
 """Custody and the bank's business date: heard of by a notice or asked for, told to the dated services a day at a time (FLOWS 5.2).
 
-Also how custody recognizes an order's content again.
+Every day between is told, at most `DAYS_AT_ONCE` in one step; what is left follows with the next answer of the bank.
 """
 
-import hashlib
 from datetime import date, timedelta
 
-import orjson
-
-from agents.custody.messages import REPAYMENTS, TRADING, AskDate, DateAnswered, DateNotice, DateRolled, PlaceOrder
+from agents.custody.messages import REPAYMENTS, TRADING, AskDate, DateAnswered, DateNotice, DateRolled
 from agents.custody.model import BankDate
 from agents.runtime.calendar import KEY
 from agents.runtime.decision import Attempt, Context, Decision, Send, SetTimer
@@ -16,6 +13,7 @@ from config.custody import ASK_AGAIN_MS, Policy
 
 ASK = "ask_date"
 DATED = (TRADING, REPAYMENTS)
+DAYS_AT_ONCE = 200  # as many messages a service in one transaction
 
 
 def behave(state: BankDate | None, command: DateNotice | DateAnswered | AskDate, context: Context, policy: Policy) -> Decision[BankDate]:
@@ -25,9 +23,9 @@ def behave(state: BankDate | None, command: DateNotice | DateAnswered | AskDate,
         case AskDate():
             return ask(known, context, policy)
         case DateAnswered():
-            return heard(BankDate(known.key, known.day, known.asked, 0), date.fromisoformat(command.date))
+            return heard(BankDate(known.key, known.day, known.asked, 0), date.fromisoformat(command.date), context)
         case DateNotice():
-            return heard(known, date.fromisoformat(command.date))
+            return heard(known, date.fromisoformat(command.date), context)
 
 
 def ask(known: BankDate, context: Context, policy: Policy) -> Decision[BankDate]:
@@ -39,16 +37,12 @@ def ask(known: BankDate, context: Context, policy: Policy) -> Decision[BankDate]
     return Decision(after, timers=(again,), attempts=(Attempt("date", f"date:{after.asked}", {}),))
 
 
-def heard(known: BankDate, day: date) -> Decision[BankDate]:
+def heard(known: BankDate, day: date, context: Context) -> Decision[BankDate]:
     """The platform never leads and never skips; a date that is over changes nothing."""
     if known.day is not None and day <= known.day:
         return Decision(known)
     days = [day] if known.day is None else [known.day + timedelta(days=n) for n in range(1, (day - known.day).days + 1)]
-    sends = tuple(Send(KEY, DateRolled(id=KEY, date=each.isoformat()), topic) for each in days for topic in DATED)
-    return Decision(BankDate(known.key, day, known.asked, known.asking_ms), sends=sends, business_date=day)
-
-
-def mark(command: PlaceOrder) -> str:
-    """What two orders of one number are compared by: what they ask, and for whom.."""
-    said = (command.kind, command.page, dict(command.content), command.amount_fen, command.reply_topic, command.reply_key)
-    return hashlib.sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    now, more = days[:DAYS_AT_ONCE], len(days) > DAYS_AT_ONCE
+    sends = tuple(Send(KEY, DateRolled(id=KEY, date=each.isoformat()), topic) for each in now for topic in DATED)
+    timers = (SetTimer(ASK, context.instant_ms, AskDate(id=KEY)),) if more else ()
+    return Decision(BankDate(known.key, now[-1], known.asked, known.asking_ms), sends=sends, timers=timers, business_date=now[-1])

@@ -64,8 +64,9 @@ class Break:
 class Order:
     """One instruction to the bank, under its request number.
 
-    `round` counts the timer's firings, `asked` the questions, `registrations` how often it was put; `asking_ms` is since when a
-    question waits for its answer (0: none). `noticed` is what the last notice says. `evidence` and `breaks` are new rows of this batch.
+    `round` counts the timer's firings, `asked` the questions, `registrations` how often it was put; `asking_ms` is since when the
+    last question waits for its answer (0: it does not). `noticed` is what the first notice that fits says. `evidence` and `breaks`
+    are new rows of this batch.
     """
 
     id: str
@@ -95,6 +96,19 @@ class Order:
 
     def but(self, **changes: Any) -> Self:
         """The same order with some fields changed."""
+        return replace(self, **changes)
+
+
+@dataclass(frozen=True, slots=True)
+class Stray:
+    """A request number that custody has no order of: what came about it is kept, and nothing else."""
+
+    id: str
+    evidence: tuple[Evidence, ...] = ()
+    breaks: tuple[Break, ...] = ()
+
+    def but(self, **changes: Any) -> Self:
+        """The same number with more that came."""
         return replace(self, **changes)
 
 

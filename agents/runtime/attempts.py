@@ -13,7 +13,7 @@ from sqlalchemy import bindparam, delete, func, select, update
 
 from agents.runtime.decision import Attempt
 from agents.runtime.envelope import Delivery
-from config.retry import ATTEMPTS
+from config.retry import Schedule
 from stores.engine import Row, Tx
 from stores.runtime import attempt
 from stores.statement import Statement, first, insert_new_row
@@ -87,11 +87,11 @@ def next_due_ms(tx: Tx, partition: int) -> int | None:
     return tx.all(_NEXT, partition)[0][0]  # type: ignore[no-any-return]
 
 
-def failed(tx: Tx, which: Due, error: str, *, now_ms: int) -> bool:
+def failed(tx: Tx, which: Due, error: str, schedule: Schedule, *, now_ms: int) -> bool:
     """Note that no answer came; True when the budget is spent and an operator has to decide."""
     tries = which.tries + 1
-    spent = ATTEMPTS.is_spent(tries)
-    tx.run(_FAILED, tries, None if spent else now_ms + ATTEMPTS.delay_ms(tries - 1, which.number), error, which.number)
+    spent = schedule.is_spent(tries)
+    tx.run(_FAILED, tries, None if spent else now_ms + schedule.delay_ms(tries - 1, which.number), error, which.number)
     return spent
 
 

@@ -179,7 +179,7 @@ def _note_failure(tx: Tx, batch: Batch, actor: str, tries: int, error: str) -> N
 
 
 def _unanswered(tx: Tx, batch: Batch, which: attempts.Due, error: str) -> Told:
-    attempts.failed(tx, which, error, now_ms=batch.now_ms)
+    attempts.failed(tx, which, error, batch.service.attempts, now_ms=batch.now_ms)
     return Told()
 
 

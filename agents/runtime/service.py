@@ -7,6 +7,7 @@ from typing import Any, Generic, TypeVar
 from agents.runtime.books import BookStore
 from agents.runtime.decision import Context, Decision, Message
 from agents.runtime.tcc import Participant
+from config.retry import ATTEMPTS, Schedule
 from stores.actors import ActorStore
 
 S = TypeVar("S")
@@ -19,9 +20,10 @@ Caller = Callable[[str, Mapping[str, Any]], Awaitable[Message]]
 class Service(Generic[S]):
     """One service: the mailbox it reads, what may be said to it, how its actors are stored, and what it decides.
 
-    `participant` puts the TCC barrier around the behaviour; `callers` are the targets of its attempts by name. `is_final` says of
-    a state and a thing of it that nothing changes any more: whoever repeats a message about it has no answer left to wait for.
-    `books` is what all actors of the mailbox share (one partition only); `dated` services stand on a business date.
+    `participant` puts the TCC barrier around the behaviour; `callers` are the targets of its attempts by name, which are repeated by
+    the schedule `attempts`. `is_final` says of a state and a thing of it that nothing changes any more: whoever repeats a message
+    about it has no answer left to wait for. `books` is what all actors of the mailbox share (one partition only); `dated` services
+    stand on a business date.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Service(Generic[S]):
     is_final: Callable[[S, str], bool] = lambda _, __: False
     books: BookStore[S] | None = None
     dated: bool = False
+    attempts: Schedule = ATTEMPTS
 
     @property
     def registry(self) -> dict[str, type[Message]]:

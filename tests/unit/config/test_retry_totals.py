@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from config.retry import ATTEMPTS, DOUBLINGS_MAX, HEALING, JITTER, SECOND_PHASE, STORE_AWAY, WITHOUT_END, Schedule
+from config.retry import ASKING_BANK, ATTEMPTS, DOUBLINGS_MAX, HEALING, JITTER, SECOND_PHASE, STORE_AWAY, WITHOUT_END, Schedule
 
 MINUTE_MS = 60_000
 SEEDS = ["", "a", "00000000-0000-4000-8000-000000000001", "名", "x" * 1000]
@@ -20,6 +20,7 @@ def total_ms(schedule: Schedule, seed: str) -> int:
         pytest.param(SECOND_PHASE, 36, 45, id="a second phase is repeated for more than half an hour before it is stuck"),
         pytest.param(HEALING, 10, 17, id="a suspended actor heals by itself within twenty minutes or is stuck"),
         pytest.param(ATTEMPTS, 90, 125, id="the outside world has about two hours"),
+        pytest.param(ASKING_BANK, 22 * 60, 26 * 60, id="the bank may be away for a day before a person has to look"),
     ],
 )
 @pytest.mark.parametrize("seed", SEEDS, ids=len)
