@@ -19,6 +19,7 @@ from config.roles import may
 from gateway.principals import Principal, not_allowed, not_signed_in
 
 ALGORITHM: Final = "HS256"
+TYPE: Final = "at+jwt"  # RFC 9068: a token for something else is no token for this
 ISSUER: Final = "lendbus"
 AUDIENCE: Final = "lendbus gateway"
 PURPOSE: Final = "lendbus session tokens"
@@ -69,7 +70,9 @@ class Sessions:
         """A token for somebody who has just shown who he is."""
         now = self._now_s()
         claims = {"iss": ISSUER, "aud": AUDIENCE, "sub": who.id, "role": who.role, "iat": now, "exp": now + SESSION_S}
-        return jwt.encode({"alg": ALGORITHM}, {**claims, "jti": secrets.token_hex(JTI_BYTES)}, self._key, algorithms=[ALGORITHM])
+        return jwt.encode(
+            {"alg": ALGORITHM, "typ": TYPE}, {**claims, "jti": secrets.token_hex(JTI_BYTES)}, self._key, algorithms=[ALGORITHM]
+        )
 
     def of(self, request: web.Request) -> Session | None:
         """The session that a request shows, or None for none, one that is over, and what is no token of ours."""
@@ -84,11 +87,12 @@ class Sessions:
         if not token.isascii() or len(token) > TOKEN_CHARS_MAX:
             return None
         try:
-            claims = jwt.decode(token, self._key, algorithms=[ALGORITHM]).claims
-            self._claims.validate(claims)
+            decoded = jwt.decode(token, self._key, algorithms=[ALGORITHM])
+            self._claims.validate(decoded.claims)
         except (JoseError, ValueError):
             return None
-        if claims["jti"] in self._ended:
+        claims = decoded.claims
+        if decoded.header.get("typ") != TYPE or claims["jti"] in self._ended:
             return None
         return Session(claims["jti"], Principal(claims["sub"], str(claims["role"])), int(claims["exp"]))
 
