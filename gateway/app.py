@@ -5,6 +5,7 @@ from typing import Final
 
 from aiohttp import web
 
+from agents.custody.credentials import CredentialsFile
 from agents.runtime.http.bodies import BODY_S_MAX
 from agents.runtime.http.door import door
 from agents.runtime.http.hashing import Hasher
@@ -13,14 +14,14 @@ from agents.runtime.http.server import HttpServer
 from agents.runtime.sealing import Keyring
 from bus.log import Bus
 from config.settings import Settings
-from gateway import member_routes, openapi, repayment_routes, session_routes
+from gateway import member_routes, notices, openapi, repayment_routes, session_routes
 from gateway.asking import Asking
+from gateway.balances import Balances
 from gateway.edge import Edge, Stores, today_of
 from gateway.health import checks
 from gateway.loan_routes import bid_routes, decision_routes, loan_routes
 from gateway.logging_in import LoggingIn
 from gateway.member_accounts import account_of
-from gateway.member_routes import Balance, no_balance
 from gateway.principals import Doorkeeper
 from gateway.registering import Registering
 from gateway.routes import defined, open_routes
@@ -38,10 +39,10 @@ def make_gateway(
     *,
     clock: Callable[[], int],
     doorkeeper: Doorkeeper | None = None,
-    balance: Balance = no_balance,
 ) -> web.Application:
-    """The application. The bus is open and its topics are declared; `clock` is milliseconds UTC; `balance` asks the bank. The
-    doorkeeper knows who asks: its own sessions, unless somebody brings another.
+    """The application. The bus is open and its topics are declared; `clock` is milliseconds UTC.
+
+    The doorkeeper knows who asks: its own sessions, unless somebody brings another.
 
     Starting it begins to read answers (BusError when the bus is away); shutting it down ends every wait with what is known.
     """
@@ -58,6 +59,9 @@ def make_gateway(
     logging_in = LoggingIn(store=stores.accounts, keyring=keyring, hasher=hasher, sessions=sessions, clock=clock)
     edge = Edge(asking, stores, keyring, doorkeeper or sessions, account_of(stores.users), today_of(clock), settings.body_max_bytes)
     opened = open_routes(registering, parts, openapi.as_bytes(), body_max_bytes=settings.body_max_bytes)
+    credentials = CredentialsFile(settings.bank_credentials_path())
+    balance = Balances(credentials)
+    app.add_routes([web.post(notices.ROUTE, notices.Receiver(bus, credentials, clock=clock).receive)])
     app.add_routes(
         defined(
             [
@@ -78,6 +82,7 @@ def make_gateway(
         yield
         await replies.stop()
         await stores.close()
+        await balance.close()
         hasher.close()
 
     async def end_waiting(_: web.Application) -> None:

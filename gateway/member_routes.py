@@ -24,11 +24,6 @@ Find = Callable[[AsyncConnection, str], Awaitable[Any | None]]
 Balance = Callable[[str], Awaitable[members.BalanceDocument | None]]
 
 
-async def no_balance(_: str) -> members.BalanceDocument | None:
-    """A gateway without a bank knows no balance."""
-    return None
-
-
 def routes(edge: Edge, balance: Balance) -> list[Route]:
     """What stands behind the operations of members."""
 
