@@ -2,4 +2,4 @@
 
 from typing import Final
 
-SERVICES: Final[tuple[str, ...]] = ("accounts", "repayments", "trading", "users")
+SERVICES: Final[tuple[str, ...]] = ("accounts", "custody", "repayments", "trading", "users")
