@@ -1,7 +1,8 @@
 """How loans are loaded and saved: the loan, and the bids beside it that the messages of a batch need.
 
-`Need` kinds: `bid` by its id; `open_bids_of` an investor; `bids` from a place on, those that are held or may come to be;
-`order`, by request number: the bid whose hold or release it is, and for the order that pays out the first bids of the plan.
+`Need` kinds: `bid` by its id; `open_bids_of` an investor; `bids` from a place on, those that have not ended; `unended`, those that
+are being given back or that the bank says two things of; `order`, by request number: the bid whose hold or release it is, and for
+the order that pays out the first bids of the plan.
 """
 
 from collections.abc import Sequence
@@ -10,15 +11,15 @@ from dataclasses import replace
 from sqlalchemy import bindparam, literal_column, or_, select
 
 from agents.runtime.calendar import KEY
-from agents.trading.model import Bid, BidStatus, Loan, Status
+from agents.runtime.decision import Need
+from agents.trading.model import EVERY, Bid, BidStatus, Loan, Status
+from config.products import BIDS_STEP
 from stores.actors import Actors, Change, Wanted
 from stores.calendars import Calendars
 from stores.engine import Row, Tx
 from stores.kinds import MAIN, Kinds
 from stores.statement import Statement, first, in_list, insert_row, put_row
 from stores.trading import bid, calendar, history, loan, waiting
-
-STEP = 500
 
 _DUE = Statement(
     first(
@@ -45,7 +46,8 @@ _NEXT = Statement(
 )  # fmt: skip
 _PUT_BID = put_row(bid)
 _HISTORY = insert_row(history, skip=("id",))
-_LIVE = sorted((BidStatus.ACCEPTED.value, BidStatus.PENDING.value))
+_UNENDED = sorted((BidStatus.RELEASING.value, BidStatus.SUSPENDED.value))
+_LIVE = sorted((BidStatus.ACCEPTED.value, BidStatus.PENDING.value, *_UNENDED))
 
 
 def _to_row(x: Loan) -> Row:
@@ -80,24 +82,34 @@ class Loans:
         """The loans that exist, each with its version and the bids that are needed."""
         found = self._loans.load(tx, actors)
         seen: dict[str, dict[str, Bid]] = {key: {} for key in found}
-        for one in self._needed(tx, found, needs):
+        windows: dict[str, dict[int, int]] = {key: {} for key in found}
+        rows = self._named(tx, needs)
+        for key, (each, _) in found.items():
+            rows += self._of(tx, each, [need for of, need in needs if of == key], windows[key])
+        for one in map(_bid, rows):
             if one.loan in seen:
                 seen[one.loan][one.id] = one
-        return {key: (replace(each, seen=seen[key]), version) for key, (each, version) in found.items()}
+        return {key: (replace(each, seen=seen[key], windows=windows[key]), version) for key, (each, version) in found.items()}
 
-    def _needed(self, tx: Tx, found: dict[str, tuple[Loan, int]], needs: Sequence[Wanted]) -> list[Bid]:
+    def _named(self, tx: Tx, needs: Sequence[Wanted]) -> list[Row]:
         ids = sorted({need.key for _, need in needs if need.kind in ("bid", "order")})
-        rows: list[Row] = tx.all(_BY_IDS, tx.list(ids), tx.list(ids)) if ids else []
-        for key, (each, _) in found.items():
-            mine = [need for of, need in needs if of == key]
-            if investors := sorted({need.key for need in mine if need.kind == "open_bids_of"}):
-                rows += tx.all(_OPEN_OF, key, BidStatus.PENDING.value, tx.list(investors))
-            starts = {int(need.after) for need in mine if need.kind == "bids"}
-            if any(need.kind == "order" and need.key == each.confirm_no for need in mine):
-                starts.add(0)
-            for start in sorted(starts):
-                rows += tx.all(_NEXT, key, start, tx.list(_LIVE), STEP)
-        return [_bid(row) for row in rows]
+        return tx.all(_BY_IDS, tx.list(ids), tx.list(ids)) if ids else []
+
+    def _of(self, tx: Tx, each: Loan, needs: Sequence[Need], windows: dict[int, int]) -> list[Row]:
+        """What is needed of one loan's bids; `windows` hears how far what is read from a place on goes."""
+        rows: list[Row] = []
+        if investors := sorted({need.key for need in needs if need.kind == "open_bids_of"}):
+            rows += tx.all(_OPEN_OF, each.id, BidStatus.PENDING.value, tx.list(investors))
+        if any(need.kind == "unended" for need in needs):
+            rows += tx.all(_NEXT, each.id, 0, tx.list(_UNENDED), EVERY)
+        starts = {int(need.after) for need in needs if need.kind == "bids"}
+        if any(need.kind == "order" and need.key == each.confirm_no for need in needs):
+            starts.add(0)
+        for start in sorted(starts):
+            found = tx.all(_NEXT, each.id, start, tx.list(_LIVE), BIDS_STEP + 1)  # one more tells whether there are more
+            rows += found[:BIDS_STEP]
+            windows[start] = _bid(found[BIDS_STEP - 1]).place if len(found) > BIDS_STEP else EVERY
+        return rows
 
     def save(self, tx: Tx, changes: Sequence[Change[Loan]]) -> None:
         """Write the loans, the bids that have changed, and the new lines of history. Raises StaleVersion."""

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from tools.options import Options
 
 RETRY, RELEASE, FAIL = "retry", "release", "fail"
-RETRIED: Final = frozenset({"DISBURSING"})  # where a loan stood when it was suspended, so that this may be done
-FAILED: Final = frozenset({"RAISING", "FULL", "DISBURSING", "FAILING"})
 SERVICES: Final = ("trading", "repayments", "custody")
 
 
@@ -55,8 +53,10 @@ async def _trading(options: "Options") -> list[Thing]:
 
 
 def of_loan(row: Any) -> Thing:
-    """A SUSPENDED loan: its disbursement may be tried again under a new number, or the listing be failed."""
-    actions = tuple(action for action, stood in ((RETRY, RETRIED), (FAIL, FAILED)) if row.stood in stood)
+    """A SUSPENDED loan: it may go on where it stood, what has not ended under new numbers, or the listing be failed."""
+    from agents.trading.model import may_fail, may_resume
+
+    actions = tuple(action for action, may in ((RETRY, may_resume), (FAIL, may_fail)) if may(row.stood, row.confirm_no))
     return Thing("trading", row.id, "loan", f"suspended while {row.stood}", row.reason or "unknown", row.changed_ms, row.id, actions)
 
 
@@ -93,14 +93,14 @@ _ASK: Final[Mapping[str, Callable[["Options"], Any]]] = {"trading": _trading, "r
 
 def saying(thing: Thing, action: str, *, operator: str, reason: str) -> "Message":
     """What the thing's actor is told. Raises Failed for what cannot be done to it."""
-    from topics import FailListing, ReleaseCollection, RetryCollection, RetryDisbursement
+    from topics import FailListing, ReleaseCollection, ResumeLoan, RetryCollection
 
     if action not in thing.actions:
         allowed = ", ".join(thing.actions) or "none here: its owner waits too, and a person ends the break at the bank"
         raise Failed(f"{thing.kind} {thing.id} cannot be told to {action}; its actions: {allowed}")
     match thing.kind, action:
         case "loan", "retry":
-            return RetryDisbursement(id=thing.actor, operator=operator)
+            return ResumeLoan(id=thing.actor, operator=operator)
         case "loan", _:
             return FailListing(id=thing.actor, operator=operator, reason=reason)
         case _, "retry":

@@ -4,8 +4,9 @@
             │         │                        │               └────────┴─────────┬────────────────┘
             └─────────┴───── REFUSED ◄─────────┘                               FAILING ──► FAILED
 
-What the bank refuses where nobody expected it, or says in two ways, makes it SUSPENDED: an operator tries again or lets it fail.
-Bids are in `behaviour_bids`, the money's way to the borrower in `behaviour_disbursing`, its way back in `behaviour_failing`.
+What the bank refuses where nobody expected it, or says in two ways, makes it SUSPENDED: an operator lets it go on or fail.
+Bids are in `behaviour_bids`, the money's way to the borrower in `behaviour_disbursing`, its way back in `behaviour_failing`, and
+what stops and resumes a loan in `behaviour_suspension`.
 """
 
 from datetime import date
@@ -15,8 +16,8 @@ from agents.custody.messages import DateRolled, OrderAwaiting, OrderDisputed, Or
 from agents.repayments.messages import PlanMissing, PlanReady, PlanSettled, PrincipalRepaid
 from agents.runtime import calendar
 from agents.runtime.decision import Context, Decision, Message
-from agents.trading import behaviour_bids, behaviour_disbursing, behaviour_failing, behaviour_listing
-from agents.trading.behaviour_listing import moved, stand, suspend
+from agents.trading import behaviour_bids, behaviour_disbursing, behaviour_failing, behaviour_listing, behaviour_suspension
+from agents.trading.behaviour_listing import moved, stand
 from agents.trading.messages import (
     ApproveFull,
     BidDeadline,
@@ -30,11 +31,12 @@ from agents.trading.messages import (
     RaisingEnded,
     RefuseFirstAudit,
     RefuseFull,
+    ResumeLoan,
     RetryDisbursement,
     ScanLoans,
     Withdraw,
 )
-from agents.trading.model import Loan, Status
+from agents.trading.model import Loan, Status, may_fail, may_resume
 
 
 def behave(state: Any, command: Message, context: Context) -> Decision[Any]:
@@ -71,25 +73,37 @@ def _by_person(loan: Loan, command: Message, context: Context) -> Decision[Loan]
     match command, loan.status:
         case PassFirstAudit(), Status.DRAFT:
             return behaviour_listing.pass_first_audit(loan, command, context)
+        case ((RefuseFirstAudit() | RefuseFull()), _) if command.auditor == loan.borrower:
+            return stand(loan, refused="own_loan")
         case RefuseFirstAudit(), Status.DRAFT:
             return behaviour_listing.refuse(loan, context, f"audit: {command.reason}")
         case ApproveFull(), Status.FULL:
             return behaviour_disbursing.approve(loan, command, context)
         case RefuseFull(), Status.FULL:
             return behaviour_failing.fail(loan, context, f"audit: {command.reason}")
-        case Withdraw(), Status.DRAFT if command.borrower == loan.borrower:
+        case Withdraw(), _ if command.borrower != loan.borrower:
+            return stand(loan, refused="not_the_borrower")
+        case Withdraw(), Status.DRAFT:
             return behaviour_listing.refuse(loan, context, "withdrawn")
-        case Withdraw(), Status.RAISING if command.borrower == loan.borrower:
+        case Withdraw(), Status.RAISING:
             return behaviour_failing.fail(loan, context, "withdrawn")
-        case RetryDisbursement(), Status.SUSPENDED if loan.stood == Status.DISBURSING.value:
-            return behaviour_disbursing.disburse(loan, context)
-        case FailListing(), Status.SUSPENDED if loan.stood in _MAY_FAIL:
-            return behaviour_failing.fail(loan, context, f"operator: {command.reason}")
+        case _, Status.SUSPENDED:
+            return _by_operator(loan, command, context)
         case _:
             return stand(loan, refused=_already(loan, command))
 
 
-_MAY_FAIL = (Status.RAISING.value, Status.FULL.value, Status.DISBURSING.value, Status.FAILING.value)
+def _by_operator(loan: Loan, command: Message, context: Context) -> Decision[Loan]:
+    resumes = may_resume(loan.stood, loan.confirm_no)
+    match command:
+        case ResumeLoan() if resumes:
+            return behaviour_suspension.resume(loan, context)
+        case RetryDisbursement() if resumes and loan.where is Status.DISBURSING:
+            return behaviour_disbursing.disburse(loan, context)
+        case FailListing() if may_fail(loan.stood, loan.confirm_no):
+            return behaviour_failing.fail(loan, context, f"operator: {command.reason}")
+        case _:
+            return stand(loan, refused=_already(loan, command))
 
 
 def _already(loan: Loan, command: Message) -> str | None:
@@ -99,6 +113,8 @@ def _already(loan: Loan, command: Message) -> str | None:
             return None
         case ApproveFull() if loan.second_auditor == command.auditor:
             return None
+        case Withdraw() if loan.reason == "withdrawn":
+            return None
         case _:
             return "not_now"
 
@@ -106,7 +122,7 @@ def _already(loan: Loan, command: Message) -> str | None:
 def _of_order(loan: Loan, command: OrderAwaiting | OrderEnded | OrderDisputed, context: Context) -> Decision[Loan]:
     """The bank's word about one of the loan's own orders, or about a bid's."""
     if isinstance(command, OrderDisputed):
-        return suspend(loan, context, f"disputed: order {command.id}, noticed {command.noticed}, answered {command.queried}")
+        return behaviour_suspension.disputed(loan, command, context)
     if command.id in loan.seen:
         return behaviour_bids.of_hold(loan, loan.seen[command.id], command, context)
     if isinstance(command, OrderAwaiting):
@@ -128,7 +144,9 @@ def _nobody(command: Message) -> Decision[Any]:
     """Somebody speaks to a loan that is none: a person is told so, and nothing is kept."""
     if isinstance(command, PlaceBid):
         return Decision(None, reply=behaviour_bids.refusal(command, "no_such_loan"), refused=True)
-    if isinstance(command, PassFirstAudit | RefuseFirstAudit | ApproveFull | RefuseFull | Withdraw | RetryDisbursement | FailListing):
+    if isinstance(
+        command, PassFirstAudit | RefuseFirstAudit | ApproveFull | RefuseFull | Withdraw | RetryDisbursement | FailListing | ResumeLoan
+    ):
         return Decision(None, reply=moved_nothing(command.id), refused=True)
     return Decision.stay(None)
 

@@ -3,7 +3,7 @@
 from agents.custody.messages import CloseOrder, OrderAwaiting, OrderEnded, PlaceOrder
 from agents.runtime.decision import ClearTimer, Context, Decision, Message, Send, SetTimer
 from agents.trading import behaviour_failing
-from agents.trading.behaviour_listing import become
+from agents.trading.behaviour_listing import become, suspend
 from agents.trading.messages import TOPIC, BidChanged, BidDeadline, PlaceBid
 from agents.trading.model import Bid, BidStatus, Loan, Status
 from config.products import BID_FEN_MIN, BID_PAGE_MS, BID_STEP_FEN
@@ -62,30 +62,42 @@ def amount_unacceptable(amount_fen: int, room_fen: int) -> str | None:
 
 def of_hold(loan: Loan, bid: Bid, command: OrderAwaiting | OrderEnded, context: Context) -> Decision[Loan]:
     """The bank's page for the investor, or what became of the hold."""
-    if bid.status is not BidStatus.PENDING:
+    if not bid.status.is_open:
         return Decision.stay(loan)
     if isinstance(command, OrderAwaiting):
         shown = bid.but(page_url=command.page_url, changed_ms=context.instant_ms)
         return Decision(loan.put(shown), reply=changed(shown))
+    if command.result == "succeeded" and command.amount_fen != bid.amount_fen:
+        return in_doubt(loan, bid, context, f"hold of bid {bid.id}: {command.amount_fen} fen instead of {bid.amount_fen}")
     freed = loan.but(reserved_fen=loan.reserved_fen - bid.amount_fen, changed_ms=context.instant_ms)
+    ended = Decision(freed, timers=(ClearTimer(timer_of(bid.id)),))
     if command.result != "succeeded":
         refused = bid.but(status=BidStatus.REFUSED, reason=command.reason or command.result, page_url=None, changed_ms=context.instant_ms)
-        decision = Decision(freed.put(refused), timers=(ClearTimer(timer_of(bid.id)),), reply=changed(refused))
-        return behaviour_failing.one_less(decision, context) if behaviour_failing.is_taken_up(loan, bid) else decision
+        return behaviour_failing.one_less(ended._replace(state=freed.put(refused), reply=changed(refused)), bid, context)
     accepted = bid.but(status=BidStatus.ACCEPTED, page_url=None, changed_ms=context.instant_ms)
-    if loan.status is not Status.RAISING:
-        return behaviour_failing.give_back(freed, accepted, context)
-    return accept(freed, accepted, context)
+    if behaviour_failing.is_taken_up(loan, bid) or loan.where not in (Status.RAISING, Status.FAILING):
+        after, order = behaviour_failing.given_back(freed, accepted, context)
+        return ended._replace(state=after, sends=(order,), aliases=(order.key,), reply=changed(after.seen[bid.id]))
+    return accept(ended, accepted, context)
 
 
-def accept(loan: Loan, bid: Bid, context: Context) -> Decision[Loan]:
-    """The money is held; with the last of it the loan is full."""
+def accept(ended: Decision[Loan], bid: Bid, context: Context) -> Decision[Loan]:
+    """The money is held; with the last of it the loan is full. One that fails by now gives it back with the others."""
+    assert ended.state is not None, "a loan stays"
+    loan = ended.state
     after = loan.put(bid).but(accepted_fen=loan.accepted_fen + bid.amount_fen, accepted=loan.accepted + 1)
-    timers = (ClearTimer(timer_of(bid.id)),)
-    if after.accepted_fen < after.amount_fen:
-        return Decision(after, timers=timers, reply=changed(bid))
+    if after.where is not Status.RAISING or after.accepted_fen < after.amount_fen:
+        return ended._replace(state=after, reply=changed(bid))
     assert after.accepted_fen == after.amount_fen and after.reserved_fen == 0, "no bid gets more room than there is"
-    return become(after, Status.FULL, context, who="bank")._replace(timers=timers, reply=changed(bid))
+    if after.status is Status.SUSPENDED:
+        return ended._replace(state=after.but(stood=Status.FULL.value), reply=changed(bid))
+    return become(after, Status.FULL, context, who="bank")._replace(timers=ended.timers, reply=changed(bid))
+
+
+def in_doubt(loan: Loan, bid: Bid, context: Context, reason: str) -> Decision[Loan]:
+    """Nobody knows what became of the hold: its room stays reserved, and the loan waits for an operator."""
+    doubted = bid.but(status=BidStatus.SUSPENDED, reason=reason, changed_ms=context.instant_ms)
+    return suspend(loan.put(doubted), context, reason)._replace(reply=changed(doubted))
 
 
 def deadline(loan: Loan, command: BidDeadline) -> Decision[Loan]:

@@ -7,8 +7,8 @@ from agents.repayments.messages import AskPlan, GeneratePlan, LentBid, PlanMissi
 from agents.runtime.decision import ClearTimer, Context, Decision, Send, SetTimer, derived_id
 from agents.trading import behaviour_failing
 from agents.trading.behaviour_listing import become, direct, stand, suspend
-from agents.trading.messages import BIDS_STEP, ApproveFull, PlanCheck, PlanStep
-from agents.trading.model import BidStatus, Loan, Status
+from agents.trading.messages import ApproveFull, PlanCheck, PlanStep
+from agents.trading.model import EVERY, BidStatus, Loan, Status
 from config.lpr import cap_on
 from config.products import PLAN_CHECK
 
@@ -39,10 +39,10 @@ def disburse(loan: Loan, context: Context) -> Decision[Loan]:
 
 def confirmed(loan: Loan, command: OrderEnded, context: Context) -> Decision[Loan]:
     """The money has moved: the state and the message that makes the plan commit together."""
-    if loan.status is not Status.DISBURSING:
+    if loan.where is not Status.DISBURSING:
         return Decision.stay(loan)
     if command.result != "succeeded" or command.booked_date is None:
-        return suspend(loan, context, f"confirm_loan: {command.reason or command.result}")
+        return suspend(loan.but(confirm_no=None), context, f"confirm_loan: {command.reason or command.result}")
     begun = loan.but(start_date=command.booked_date, outstanding_fen=loan.amount_fen)
     decision = become(begun, Status.REPAYING, context, who="bank")
     assert decision.state is not None, "a loan stays"
@@ -54,11 +54,11 @@ def of_plan(
 ) -> Decision[Loan]:
     """What repayments say of the plan, and what is sent until it is there."""
     match command:
-        case PlanStep() if loan.status is Status.REPAYING:
+        case PlanStep() if loan.where is Status.REPAYING:
             return Decision(loan, sends=_plan_step(loan, int(command.after), command.number))
         case PlanCheck() if loan.plan_checksum is None and command.round == loan.plan_round:
             return checked_later(Decision(loan, sends=(Send(loan.id, AskPlan(id=loan.id)),)), context)
-        case PlanMissing() if loan.plan_checksum is None and loan.status is Status.REPAYING:
+        case PlanMissing() if loan.plan_checksum is None and loan.where is Status.REPAYING:
             return Decision(loan, sends=(Send(loan.id, PlanStep(id=loan.id, after="0", number=0)),))
         case PlanReady() if loan.plan_checksum is None:
             return Decision(loan.but(plan_checksum=command.checksum), timers=(ClearTimer(PLAN),))
@@ -66,6 +66,8 @@ def of_plan(
             return Decision(loan.but(outstanding_fen=command.outstanding_fen, changed_ms=context.instant_ms))
         case PlanSettled() if loan.status is Status.REPAYING:
             return settled(loan, context)
+        case PlanSettled() if loan.where is Status.REPAYING:
+            return Decision(loan.but(outstanding_fen=0, stood=Status.SETTLED.value))
         case _:
             return Decision.stay(loan)
 
@@ -89,8 +91,7 @@ def checked_later(decision: Decision[Loan], context: Context) -> Decision[Loan]:
 
 def _plan_step(loan: Loan, after: int, number: int) -> tuple[Send, ...]:
     """One message to repayments with the next bids, and one to itself if there are more."""
-    bids = loan.next_bids(after, BIDS_STEP, BidStatus.ACCEPTED)
-    last = len(bids) < BIDS_STEP or number * BIDS_STEP + len(bids) == loan.accepted
+    bids, reach = loan.next_bids(after, BidStatus.ACCEPTED)
     assert loan.start_date is not None, "the money has moved"
     said = GeneratePlan(
         id=loan.id,
@@ -105,9 +106,9 @@ def _plan_step(loan: Loan, after: int, number: int) -> tuple[Send, ...]:
         project_no=loan.id,
         step=number,
         bids=tuple(LentBid(id=b.id, investor=b.investor, custody_no=b.custody_no, amount_fen=b.amount_fen) for b in bids),
-        last=last,
+        last=reach == EVERY,
     )
-    more = () if last else (Send(loan.id, PlanStep(id=loan.id, after=str(bids[-1].place), number=number + 1)),)
+    more = () if reach == EVERY else (Send(loan.id, PlanStep(id=loan.id, after=str(reach), number=number + 1)),)
     return (Send(loan.id, said), *more)
 
 

@@ -35,7 +35,7 @@ def publish(known: Loan | None, command: Publish, context: Context) -> Decision[
         now,
     )
     if (code := unacceptable(command, context.business_date)) is not None:
-        return refuse(made, context, code)
+        return refuse(made, context, code)._replace(reply=moved(made.id, Status.REFUSED.value, refused=code))
     return become(made, Status.DRAFT, context)
 
 
@@ -73,7 +73,7 @@ def pass_first_audit(loan: Loan, command: PassFirstAudit, context: Context) -> D
 
 def established(loan: Loan, command: OrderEnded, context: Context) -> Decision[Loan]:
     """The bank has the project: raising begins, and ends on a business date."""
-    if loan.status is not Status.ESTABLISHING:
+    if loan.where is not Status.ESTABLISHING:
         return Decision.stay(loan)
     if command.result != "succeeded" or command.booked_date is None:
         return refuse(loan, context, f"bank: {command.reason or command.result}")
@@ -83,9 +83,7 @@ def established(loan: Loan, command: OrderEnded, context: Context) -> Decision[L
 
 def refuse(loan: Loan, context: Context, reason: str) -> Decision[Loan]:
     """The end of a listing that never raised anything."""
-    decision = become(loan.but(reason=reason), Status.REFUSED, context, reason=reason)
-    assert decision.state is not None, "a refused loan is kept"
-    return decision._replace(reply=moved(loan.id, Status.REFUSED.value, refused=reason))
+    return become(loan.but(reason=reason), Status.REFUSED, context, reason=reason)
 
 
 def become(loan: Loan, status: Status, context: Context, *, who: str | None = None, reason: str | None = None) -> Decision[Loan]:
@@ -99,7 +97,7 @@ def become(loan: Loan, status: Status, context: Context, *, who: str | None = No
 def suspend(loan: Loan, context: Context, reason: str) -> Decision[Loan]:
     """It waits for an operator, who is shown why; where it stood is kept."""
     if loan.status is Status.SUSPENDED:
-        return Decision.stay(loan)
+        return Decision(loan.but(reason=reason, changed_ms=context.instant_ms))
     decision = become(loan.but(reason=reason), Status.SUSPENDED, context, reason=reason)
     assert decision.state is not None, "a suspended loan stays"
     return decision._replace(state=decision.state.but(stood=loan.status.value))

@@ -7,10 +7,10 @@ Custody's and repayments' answers come to the same mailbox; they are declared wh
 from agents.runtime.calendar import need_of
 from agents.runtime.decision import Message, Need
 from agents.runtime.messages import GATEWAY_REPLIES
+from config.products import BIDS_STEP
 
 TOPIC = "trading.commands"
 EVENTS = "trading.events"
-BIDS_STEP = 500
 
 
 class Publish(Message):
@@ -130,6 +130,19 @@ class FailListing(Message):
     reason: str
 
 
+class ResumeLoan(Message):
+    """An operator lets a SUSPENDED loan go on where it stood; what has not ended at the bank is asked again under new numbers."""
+
+    type = "trading.ResumeLoan"
+    topic = TOPIC
+    id: str
+    operator: str
+
+    def needs(self) -> tuple[Need, ...]:
+        """The bids that something is to be done about."""
+        return (Need("unended"),)
+
+
 class ReserveCredit(Message):
     """A person wants to owe this much more: keyed by `borrower:<hash>` (with the issue on credit)."""
 
@@ -149,7 +162,7 @@ class FailStep(Message):
     after: str
 
     def needs(self) -> tuple[Need, ...]:
-        """The next bids that still hold or may come to hold something."""
+        """The next bids that have not ended."""
         return (Need("bids", self.id, self.after, BIDS_STEP),)
 
 
@@ -247,6 +260,7 @@ COMMANDS: tuple[type[Message], ...] = (
     Withdraw,
     RetryDisbursement,
     FailListing,
+    ResumeLoan,
     ReserveCredit,
     FailStep,
     PlanStep,

@@ -7,7 +7,9 @@ batch need, what a behaviour writes goes to `changed` too, which is what the sto
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self
+
+EVERY: Final = 2**31 - 1  # a place that no bid has: all bids are before it
 
 
 class Status(StrEnum):
@@ -32,13 +34,22 @@ class Status(StrEnum):
 
 
 class BidStatus(StrEnum):
-    """PENDING holds room; ACCEPTED is money held at the bank; RELEASING gives it back."""
+    """PENDING holds room; ACCEPTED is money held at the bank; RELEASING gives it back.
+
+    SUSPENDED holds room too: the bank says two things of its hold, and its loan waits for an operator.
+    """
 
     PENDING = "PENDING"
     ACCEPTED = "ACCEPTED"
     RELEASING = "RELEASING"
     RELEASED = "RELEASED"
     REFUSED = "REFUSED"
+    SUSPENDED = "SUSPENDED"
+
+    @property
+    def is_open(self) -> bool:
+        """It has room, and its hold has not ended."""
+        return self in (BidStatus.PENDING, BidStatus.SUSPENDED)
 
     @property
     def is_final(self) -> bool:
@@ -79,10 +90,11 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Loan:
-    """A borrower's request. `accepted_fen` is held at the bank, `reserved_fen` waits for its holds; `ending` bids are being given back.
+    """A borrower's request. `accepted_fen` is held at the bank, `reserved_fen` waits for its holds.
 
-    `failing_after` is how far the giving back has gone through the bids (None: through all of them); `stood` is the state that a
-    SUSPENDED loan was in. The numbers of its own orders are kept so that their ends are recognized.
+    A failing loan goes through its bids by place: those up to `failing_after` (None: all) were taken up, and of these `ending` have
+    not ended. `stood` is the state that a SUSPENDED loan was in. The numbers of its own orders are kept so that their ends are
+    recognized; `confirm_no` is none once the bank has refused it. `windows` says which bids are seen: from a place on, up to which.
     """
 
     id: str
@@ -120,8 +132,14 @@ class Loan:
     plan_checksum: str | None = None
     outstanding_fen: int = 0
     seen: Mapping[str, Bid] = field(default_factory=dict)
+    windows: Mapping[int, int] = field(default_factory=dict)
     changed: Mapping[str, Bid] = field(default_factory=dict)
     steps: tuple[Step, ...] = ()
+
+    @property
+    def where(self) -> Status:
+        """The state that it is in, or was in when it was suspended."""
+        return Status(self.stood) if self.status is Status.SUSPENDED and self.stood is not None else self.status
 
     @property
     def room_fen(self) -> int:
@@ -137,7 +155,20 @@ class Loan:
         rows = {bid.id: bid for bid in bids}
         return replace(self, seen={**self.seen, **rows}, changed={**self.changed, **rows})
 
-    def next_bids(self, after: int, limit: int, *statuses: BidStatus) -> list[Bid]:
-        """Of the bids that are seen, the next ones in these states, by place."""
-        found = [bid for bid in self.seen.values() if bid.place > after and bid.status in statuses]
-        return sorted(found, key=lambda bid: bid.place)[:limit]
+    def next_bids(self, after: int, *statuses: BidStatus) -> tuple[list[Bid], int]:
+        """The next bids in these states, by place, and up to which place that are all (`EVERY`: there are no more)."""
+        reach = self.windows[after]
+        found = [bid for bid in self.seen.values() if after < bid.place <= reach and bid.status in statuses]
+        return sorted(found, key=lambda bid: bid.place), reach
+
+
+def may_resume(stood: str | None, confirm_no: str | None) -> bool:
+    """Whether a SUSPENDED loan may go on where it stood; not while nobody knows whether its money has moved, or its project exists."""
+    return stood != Status.ESTABLISHING.value and not (stood == Status.DISBURSING.value and confirm_no is not None)
+
+
+def may_fail(stood: str | None, confirm_no: str | None) -> bool:
+    """Whether a SUSPENDED loan may be given up: its money has surely not moved."""
+    if stood == Status.DISBURSING.value:
+        return confirm_no is None
+    return stood in (Status.ESTABLISHING.value, Status.RAISING.value, Status.FULL.value, Status.FAILING.value)

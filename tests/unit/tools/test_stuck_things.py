@@ -7,13 +7,13 @@ import pytest
 
 from tools.output import Failed
 from tools.stuck_things import FAIL, RELEASE, RETRY, Thing, of_collection, of_loan, of_order, saying
-from topics import FailListing, Message, ReleaseCollection, RetryCollection, RetryDisbursement
+from topics import FailListing, Message, ReleaseCollection, ResumeLoan, RetryCollection
 
 SINCE_MS = 1_795_568_361_844
 
 
-def loan(stood: str) -> Thing:
-    return of_loan(SimpleNamespace(id="L", stood=stood, reason="set_differs", changed_ms=SINCE_MS))
+def loan(stood: str, confirm_no: str | None = None) -> Thing:
+    return of_loan(SimpleNamespace(id="L", stood=stood, confirm_no=confirm_no, reason="set_differs", changed_ms=SINCE_MS))
 
 
 def collection() -> Thing:
@@ -29,11 +29,12 @@ def order() -> Thing:
     ("stood", "actions"),
     [
         ("DISBURSING", (RETRY, FAIL)),
-        ("RAISING", (FAIL,)),
-        ("FULL", (FAIL,)),
-        ("FAILING", (FAIL,)),
-        ("REPAYING", ()),
-        ("ESTABLISHING", ()),
+        ("RAISING", (RETRY, FAIL)),
+        ("FULL", (RETRY, FAIL)),
+        ("FAILING", (RETRY, FAIL)),
+        ("REPAYING", (RETRY,)),
+        ("SETTLED", (RETRY,)),
+        ("ESTABLISHING", (FAIL,)),
     ],
 )
 def test_a_loan_may_be_tried_again_or_failed_by_where_it_stood(stood: str, actions: tuple[str, ...]) -> None:
@@ -42,10 +43,14 @@ def test_a_loan_may_be_tried_again_or_failed_by_where_it_stood(stood: str, actio
     assert thing.row()["state"] == f"suspended while {stood}"
 
 
+def test_a_loan_of_which_nobody_knows_whether_its_money_has_moved_has_no_safe_action() -> None:
+    assert loan("DISBURSING", "an order that is disputed").actions == ()
+
+
 @pytest.mark.parametrize(
     ("thing", "action", "said"),
     [
-        (loan("DISBURSING"), RETRY, RetryDisbursement(id="L", operator="local:me")),
+        (loan("DISBURSING"), RETRY, ResumeLoan(id="L", operator="local:me")),
         (loan("FULL"), FAIL, FailListing(id="L", operator="local:me", reason="why")),
         (collection(), RETRY, RetryCollection(id="L", operator="local:me")),
         (collection(), RELEASE, ReleaseCollection(id="L", operator="local:me")),
@@ -56,7 +61,7 @@ def test_its_actor_is_told_in_the_operators_name(thing: Thing, action: str, said
 
 
 @pytest.mark.parametrize(
-    ("thing", "action"), [(loan("FULL"), RETRY), (loan("DISBURSING"), RELEASE), (collection(), FAIL), (order(), RETRY), (order(), RELEASE)]
+    ("thing", "action"), [(loan("ESTABLISHING"), RETRY), (loan("DISBURSING"), RELEASE), (collection(), FAIL), (order(), RETRY), (order(), RELEASE)]
 )
 def test_what_is_not_safe_is_not_done(thing: Thing, action: str) -> None:
     with pytest.raises(Failed, match=f"{thing.id} cannot be told to {action}"):

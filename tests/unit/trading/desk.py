@@ -1,5 +1,6 @@
 """One loan, told one message after another; the bank and repayments are played by the test."""
 
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import date
 from typing import Any
@@ -7,8 +8,8 @@ from typing import Any
 from agents.custody.messages import CloseOrder, OrderAwaiting, OrderEnded, PlaceOrder
 from agents.runtime.decision import ClearTimer, Context, Decision, Message, SetTimer
 from agents.trading.behaviour import behave
-from agents.trading.messages import ApproveFull, BidChanged, LoanChanged, PassFirstAudit, PlaceBid, Publish
-from agents.trading.model import Bid, BidStatus, Loan, Status
+from agents.trading.messages import ApproveFull, BidChanged, FailStep, LoanChanged, PassFirstAudit, PlaceBid, PlanStep, Publish
+from agents.trading.model import EVERY, Bid, BidStatus, Loan, Status
 
 LOAN = "7d444840-9dc0-51d1-b245-5ffdce74fad2"
 DAY = date(2026, 3, 2)
@@ -16,6 +17,19 @@ DAY = date(2026, 3, 2)
 
 def bid_id(n: int) -> str:
     return f"00000000-0000-4000-9000-{n:012d}"
+
+
+class Everything(Mapping[int, int]):
+    """From every place on all bids are seen."""
+
+    def __getitem__(self, place: int) -> int:
+        return EVERY
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
 
 
 class Desk:
@@ -38,7 +52,7 @@ class Desk:
         decision = behave(self.loan, message, context)
         if isinstance(decision.state, Loan):
             self.history += [step.status for step in decision.state.steps]
-            self.loan = replace(decision.state, changed={}, steps=())
+            self.loan = replace(decision.state, changed={}, steps=(), windows=Everything())
         self.sent += [s.message for s in decision.sends]
         if decision.reply is not None:
             self.replies.append(decision.reply)
@@ -74,15 +88,14 @@ class Desk:
     def bank(
         self, number: str | None, result: str = "succeeded", *, kind: str = "x", reason: str | None = None, on: str = DAY.isoformat()
     ) -> None:
-        """The bank's end of an order."""
+        """The bank's end of an order, of as much as was ordered."""
         assert number is not None
-        booked = on if result == "succeeded" else None
-        self.tell(OrderEnded(id=number, kind=kind, result=result, reason=reason, booked_date=booked))
+        done = result == "succeeded"
+        fen = next((m.amount_fen for m in self.sent if isinstance(m, PlaceOrder) and m.id == number), 0) if done else 0
+        self.tell(OrderEnded(id=number, kind=kind, result=result, reason=reason, booked_date=on if done else None, amount_fen=fen))
 
     def loop(self) -> None:
         """Messages of the loan to itself arrive."""
-        from agents.trading.messages import FailStep, PlanStep
-
         while own := [m for m in self.sent if isinstance(m, FailStep | PlanStep)]:
             self.sent = [m for m in self.sent if m not in own]
             for message in own:
