@@ -15,8 +15,8 @@ from tools.story.play import Story
 from tools.story.scene import Scene
 from tools.webhook_relay import Fate
 
-BANK_AWAY_S: Final = 2.5
-SERVICE_AWAY_S: Final = 1.5
+BANK_AWAY_S: Final = 1.0
+SERVICE_AWAY_S: Final = 1.0
 SERVICE: Final = "trading"
 LOST: Final = "recharge"  # the first webhook about one is lost
 

@@ -58,7 +58,10 @@ def remove(folder: Path) -> None:
 
     async def removed() -> None:
         async with asyncio.timeout(REMOVE_S_MAX):
-            await Place(load(data=folder, bus=said["bus"], db=said["db"]), folder).remove()
+            settings = load(data=folder, bus=said["bus"], db=said["db"])
+            await Place(settings, folder).remove()
+            if settings.bus_kind == "kafka":
+                await Place(settings.of_bank(), folder).remove_topics()
 
     try:
         asyncio.run(removed())

@@ -83,8 +83,12 @@ class Place:
     async def remove(self) -> None:
         """Take topics and databases away; the folder is its owner's."""
         if self.settings.bus_kind == "kafka":
-            await _remove_topics(self.bus_url)
+            await self.remove_topics()
         await self.remove_stores()
+
+    async def remove_topics(self) -> None:
+        """Take the topics of this place's namespace on Kafka away, the stores stay."""
+        await _remove_topics(self.bus_url)
 
     async def remove_stores(self) -> None:
         """Take the databases away, the bus stays."""

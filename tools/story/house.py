@@ -48,7 +48,9 @@ class House:
     ) -> "House":
         """Open the road, enrol the platform at the bank, prepare the bank's process. Nothing runs but the road."""
         from bank.enrolment import write_private
+        from config.keys import load_or_create
         from tools.bank_place import platforms_of
+        from tools.demo_place import is_on_this_machine
 
         port = free_port()
         settings = settings.model_copy(update={"bank_port": port})
@@ -56,6 +58,8 @@ class House:
         await road.open()
         own = settings.of_bank()
         own.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not own.may_generate_keys and is_on_this_machine(own):  # its databases are a story's own, like the platform's
+            load_or_create(own.key_path(), may_generate=True)
         enrolled = platforms_of(own).enrol(NAME, road.url)
         write_private(settings.bank_credentials_path(), enrolled.credentials(f"http://{LOOPBACK}:{port}"))
         return cls(settings, Child("bank", ("bank", "serve"), {**told(settings), **(environment or {})}, own.data, keep=keep), road)
