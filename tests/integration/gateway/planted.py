@@ -11,16 +11,27 @@ from sqlalchemy import Table
 
 from agents.runtime.http.idempotency import command_id
 from config.settings import Settings
-from stores import repayments, runtime, trading, users
+from stores import accounts, repayments, runtime, trading, users
 from stores.engine import sqlite_path
 from stores.migrate import migrate
 
-SERVICES: Final = ("users", "trading", "repayments")
+SERVICES: Final = ("accounts", "users", "trading", "repayments")
 NOBODY: Final = "00000000-0000-4000-8000-000000000000"
 BORROWER, INVESTOR, AUDITOR, SECOND = (str(uuid.uuid5(uuid.NAMESPACE_OID, name)) for name in ("borrower", "investor", "first", "second"))
 LOAN, BID, PAYMENT = (str(uuid.uuid5(uuid.NAMESPACE_OID, name)) for name in ("loan", "bid", "payment"))
 OPENING, RECHARGE, AUTHORIZATION = (str(uuid.uuid5(uuid.NAMESPACE_OID, name)) for name in ("opening", "recharge", "authorization"))
 
+AN_ACCOUNT: Final[Mapping[str, Any]] = {
+    "id": BORROWER,
+    "version": 1,
+    "login_name": "b_one",
+    "mobile": "",
+    "mobile_lookup": "",
+    "password_hash": "",
+    "status": "AVAILABLE",
+    "created_ms": 1,
+    "role": "borrower",
+}
 A_REGISTRATION: Final[Mapping[str, Any]] = {
     "id": BORROWER,
     "version": 1,
@@ -171,6 +182,7 @@ class Planted:
 
     def story(self) -> None:
         """A loan that repays, with everything that belongs to it."""
+        self.put("accounts", accounts.account, AN_ACCOUNT)
         self.put("users", users.registration, A_REGISTRATION)
         self.put("users", users.member, A_MEMBER)
         self.put("users", users.opening, AN_OPENING)

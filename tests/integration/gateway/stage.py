@@ -55,6 +55,7 @@ A_LOAN: Final = {
 }
 BODIES: Final[dict[str, Any]] = {
     "register": a_body(),
+    "log_in": {"login_name": "b_one", "password": "correct horse"},
     "open_account": {"name": "林晓", "id_number": "11010519491231002X", "card_number": "4111111111111111"},
     "recharge": {"amount_fen": 700_000},
     "authorize": {"cap_fen": 400_000, "expires_on": "2027-02-28"},

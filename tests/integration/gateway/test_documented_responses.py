@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 import pytest
+from argon2 import PasswordHasher
 
 from agents.runtime.decision import Message
 from agents.runtime.http import bodies, hashing, replies
@@ -17,13 +18,24 @@ from agents.runtime.http.replies import Ticket
 from agents.trading.messages import LoanChanged
 from agents.users.model import Status
 from bus.errors import BusAway
-from gateway import openapi
+from gateway import logging_in, openapi
 from gateway.operations import Operation
 from gateway.table import OPERATIONS
-from stores import repayments, trading, users
+from stores import accounts, repayments, trading, users
 from tests.integration.gateway.described import Description
-from tests.integration.gateway.planted import A_BID, A_LOAN, A_PAYMENT, A_RECHARGE, AN_AUTHORIZATION, AN_OPENING, AUDITOR, NOBODY, SECOND
-from tests.integration.gateway.stage import BODIES, KEY, LOAN, Stage, creates
+from tests.integration.gateway.planted import (
+    A_BID,
+    A_LOAN,
+    A_PAYMENT,
+    A_RECHARGE,
+    AN_ACCOUNT,
+    AN_AUTHORIZATION,
+    AN_OPENING,
+    AUDITOR,
+    NOBODY,
+    SECOND,
+)
+from tests.integration.gateway.stage import BODIES, BY_NAME, KEY, LOAN, Stage, creates
 from tests.integration.gateway.world import JSON, Answer
 
 PROMISED: Final = sorted(Description(openapi.document()).promised())
@@ -130,12 +142,25 @@ async def another_thing(stage: Stage, operation: str) -> Answer:
 
 
 async def not_signed_in(stage: Stage, operation: str) -> Answer:
-    method = "POST" if operation in BODIES else "GET"
+    method = BY_NAME[operation].method.upper()
     return await stage.client.send(method, stage.path(operation), headers=JSON, data=b"{" if method == "POST" else None)
 
 
 async def not_allowed(stage: Stage, operation: str) -> Answer:
     stage.forbidden = True
+    return await stage.plain(operation)
+
+
+async def logged_in(stage: Stage, operation: str) -> Answer:
+    argon2id = PasswordHasher(1, 8192, 1)
+    sealed = stage.world.keyring.seal(argon2id.hash(BODIES[operation]["password"]), field="password_hash")
+    stage.stores.put("accounts", accounts.account, AN_ACCOUNT, password_hash=sealed)
+    return await stage.plain(operation)
+
+
+async def too_often(stage: Stage, operation: str) -> Answer:
+    stage.patch.setattr(logging_in, "FAILURES_MAX", 1)
+    await stage.plain(operation)
     return await stage.plain(operation)
 
 
@@ -218,6 +243,8 @@ def ways(operation: Operation) -> dict[str, Way]:
         own |= {"201": made} if creates(operation) else {"200": done, "refused": refused}
     if operation.name == "register":
         own |= OF_REGISTRATION
+    if operation.name == "log_in":
+        own |= {"201": logged_in, "login_refused": good, "too_many_attempts": too_often, "unavailable": store_away}
     if operation.name == "ready":
         own["not_ready"] = store_away
     return own

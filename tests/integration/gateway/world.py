@@ -26,7 +26,7 @@ from bus.log import Bus
 from config.keys import generate
 from config.settings import Settings, load
 from gateway.app import make_gateway, serve
-from gateway.principals import Doorkeeper, nobody
+from gateway.principals import Doorkeeper
 from gateway.registrations import ROUTE, Standing
 from gateway.users_reader import Users, UsersReader
 from stores.migrate import migrate
@@ -146,13 +146,13 @@ class World:
     async def __aexit__(self, *_: object) -> None:
         await self._ends.aclose()
 
-    async def gateway(self, users: Users | None = None, doorkeeper: Doorkeeper = nobody) -> Client:
+    async def gateway(self, users: Users | None = None, doorkeeper: Doorkeeper | None = None) -> Client:
         """One more gateway process, as far as this one can be several."""
         server = await self.server(users, doorkeeper)
         self._ends.push_async_callback(server.stop)
         return Client(server.url, await self.session())
 
-    async def server(self, users: Users | None = None, doorkeeper: Doorkeeper = nobody) -> HttpServer:
+    async def server(self, users: Users | None = None, doorkeeper: Doorkeeper | None = None) -> HttpServer:
         """A gateway that the test ends itself."""
         reader = users or UsersReader(self.settings.store_url("users"))
         self._ends.push_async_callback(reader.close)
