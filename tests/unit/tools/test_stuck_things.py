@@ -61,7 +61,8 @@ def test_its_actor_is_told_in_the_operators_name(thing: Thing, action: str, said
 
 
 @pytest.mark.parametrize(
-    ("thing", "action"), [(loan("ESTABLISHING"), RETRY), (loan("DISBURSING"), RELEASE), (collection(), FAIL), (order(), RETRY), (order(), RELEASE)]
+    ("thing", "action"),
+    [(loan("ESTABLISHING"), RETRY), (loan("DISBURSING"), RELEASE), (collection(), FAIL), (order(), RETRY), (order(), RELEASE)],
 )
 def test_what_is_not_safe_is_not_done(thing: Thing, action: str) -> None:
     with pytest.raises(Failed, match=f"{thing.id} cannot be told to {action}"):
