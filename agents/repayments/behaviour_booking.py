@@ -154,7 +154,7 @@ def _parts(plan: Plan, c: Collection) -> Sequence[Part]:
 def _place_booking(plan: Plan, c: Collection, parts: Sequence[Part], context: Context) -> Decision[Plan]:
     """One linked set: every investor's part, and the platform's fee. The payment's date stays the hold's."""
     fee_fen = sum(a.fee_fen for a in _allotments(plan, c))
-    given = [{"custody_no": part.custody_no, "amount_fen": part.amount_fen} for part in parts if part.amount_fen]
+    given = [{"custody_no": part.custody_no, "amount_fen": part.amount_fen} for part in parts]  # one an account, also of nothing
     assert sum(part.amount_fen for part in parts) + fee_fen == c.amount_fen, "all that is held is given to somebody"
     content = {"collect_no": c.id, "parts": given, "fee_fen": fee_fen}
     return _place(plan, c.but(step=None, reason=None), CollectionStatus.BOOKING, "confirm_repayment", content, context)

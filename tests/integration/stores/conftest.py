@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stores import accounts, repayments, users
+from stores import accounts, custody, repayments, trading, users
 from stores.engine import Store
 from stores.migrate import create
 from stores.runtime import RUNTIME
@@ -22,7 +22,7 @@ def database(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-TABLES = (METADATA, accounts.METADATA, repayments.METADATA, users.METADATA)
+TABLES = (METADATA, accounts.METADATA, custody.METADATA, repayments.METADATA, trading.METADATA, users.METADATA)
 
 
 @pytest.fixture(scope="session")

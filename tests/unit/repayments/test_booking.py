@@ -133,6 +133,23 @@ def test_interest_alone_repays_no_principal() -> None:
     assert life.instalment(1).status is InstalmentStatus.PAID
 
 
+def test_a_fee_alone_is_booked_with_parts_of_nothing() -> None:
+    life = made(method="interest_only", investor_rate="0").on(FIRST_DUE).ends()
+    content = life.orders[1].content
+    assert ([part["amount_fen"] for part in content["parts"]], content["fee_fen"]) == ([0, 0, 0], 10_000)
+    assert life.ends().instalment(1).status is InstalmentStatus.PAID
+
+
+def test_a_hold_ends_once() -> None:
+    life = made().on(FIRST_DUE)
+    hold = held(life)
+    life.tell(OrderDisputed(id=hold.id, noticed="REFUSED", queried="SUCCEEDED"))
+    life.tell(hold)
+    before = life.now
+    for again in (hold, hold.model_copy(update={"result": "refused", "amount_fen": 0}), hold.model_copy(update={"amount_fen": 1})):
+        assert decided(before, again) == Decision.stay(before)
+
+
 def test_a_part_is_interest_first_and_leaves_the_rest_owed() -> None:
     life = made().on(FIRST_DUE).ends(amount_fen=20_000).ends()
     first = life.instalment(1)
