@@ -76,7 +76,7 @@ class Sides:
 
         async def found() -> Any:
             said: list[Any] = await self.said()
-            return next((m for m in said if isinstance(m, kind) and m.id == order), None)
+            return next((m for m in said if m.type == kind.type and m.id == order), None)
 
         return await until(found, f"{kind.__name__} of {order}")
 
