@@ -97,15 +97,15 @@ async def _asked(settings: "Settings", ring: "Keyring", which: str, name: str, r
 
 async def _until_made(settings: "Settings", which: str, name: str) -> None:
     """The accounts worker makes it; a name that somebody else has taken meanwhile is not made."""
-    from stores.accounts import account_by_id, account_by_login
+    from stores.accounts import account_by_login
     from tools.reading import ask
 
     end_s = time.monotonic() + MADE_WITHIN_S
     while time.monotonic() < end_s:
-        if await ask(settings, "accounts", partial(account_by_id, key=which)) is not None:
+        if (found := await ask(settings, "accounts", partial(account_by_login, login_name=name, mobile_lookup=""))) is not None:
+            if found.id != which:
+                raise Failed(f"the login name {name} was taken meanwhile: say another one")
             return
-        if await ask(settings, "accounts", partial(account_by_login, login_name=name, mobile_lookup="")) is not None:
-            raise Failed(f"the login name {name} was taken meanwhile: say another one")
         await asyncio.sleep(LOOK_S)
     raise Failed(f"not made within {MADE_WITHIN_S:g} s: does the accounts worker run? It makes {which} as soon as it does")
 
