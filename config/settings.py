@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from config.bank import NOTICES
 from config.custody import DATE_EVERY_MS
 from config.custody import Policy as CustodyPolicy
 from config.limits import BATCH_MESSAGES_MAX, STOP_S_MAX
@@ -111,6 +112,9 @@ class Settings(BaseSettings):
         None, description="what `lendbus bank enrol` wrote for custody, mode 0600; bank-credentials.json in the data folder when not set"
     )
 
+    bank_notice_first_ms: Milliseconds = Field(NOTICES.first_ms, description="the bank's first repeat of a notice, doubling, ms")
+    bank_notice_cap_ms: Milliseconds = Field(NOTICES.cap_ms, description="longest wait between two tries of a notice, ms")
+    bank_notice_budget: int = Field(NOTICES.budget, ge=1, le=1000, description="tries of a notice before it is given up")
     bank_asked_every_ms: Milliseconds = Field(DATE_EVERY_MS, description="how often custody asks the bank for its business date, ms")
 
     one_time_codes: bool = Field(False, description="a registration needs a code sent to its mobile number")
@@ -142,6 +146,8 @@ class Settings(BaseSettings):
             raise ValueError(f"{PREFIX}INBOX_HORIZON_MS is at least {PREFIX}RETENTION_MS + {PREFIX}SEGMENT_MS + {DAY_MS} (a day)")
         if self.second_phase_first_ms > self.second_phase_cap_ms:
             raise ValueError(f"{PREFIX}SECOND_PHASE_FIRST_MS is at most {PREFIX}SECOND_PHASE_CAP_MS")
+        if self.bank_notice_first_ms > self.bank_notice_cap_ms:
+            raise ValueError(f"{PREFIX}BANK_NOTICE_FIRST_MS is at most {PREFIX}BANK_NOTICE_CAP_MS")
         return self
 
     @property
@@ -200,6 +206,10 @@ class Settings(BaseSettings):
                 "port": self.bank_port,
             }
         )
+
+    def notices(self) -> Schedule:
+        """How the bank's notifier repeats what is not acknowledged."""
+        return Schedule(self.bank_notice_first_ms, NOTICES.factor, self.bank_notice_cap_ms, self.bank_notice_budget)
 
     def custody(self) -> CustodyPolicy:
         """What custody is told."""

@@ -18,7 +18,7 @@ from bank.enrolment import Platforms
 from bank.messenger import Messenger
 from bus.log import TopicSpec
 from config import keys
-from config.bank import NOTICES, Terms
+from config.bank import Terms
 from config.settings import Settings
 from stores.engine import sqlite_path
 from stores.migrate import migrate
@@ -51,7 +51,7 @@ def houses(own: Settings) -> Mapping[str, House]:
     messenger = Messenger(platforms_of(own), clock=utc_now_ms)
     return {
         ledger.NAME: ledger.house(terms, first_date.isoformat()),
-        notifier.NAME: notifier.house(messenger.post, NOTICES, closing=messenger.close),
+        notifier.NAME: notifier.house(messenger.post, own.notices(), closing=messenger.close),
     }
 
 

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from config import settings
+from config.bank import NOTICES
 from config.retry import Schedule
 from config.settings import Settings, SettingsError, load
 
@@ -156,3 +157,10 @@ def test_the_registration_gets_its_policy() -> None:
         try_deadline_ms=7, second_phase_first_ms=3, second_phase_cap_ms=9, second_phase_budget=2, one_time_codes=True
     ).registration()
     assert (policy.try_deadline_ms, policy.second_phase, policy.one_time_codes) == (7, Schedule(3, 2, 9, 2), True)
+
+
+def test_the_notifier_gets_its_schedule() -> None:
+    assert load(bank_notice_first_ms=3, bank_notice_cap_ms=9, bank_notice_budget=2).notices() == Schedule(3, 2, 9, 2)
+    assert load().notices() == NOTICES
+    with pytest.raises(SettingsError, match="LENDBUS_BANK_NOTICE_FIRST_MS is at most"):
+        load(bank_notice_first_ms=10, bank_notice_cap_ms=9)
