@@ -121,7 +121,8 @@ class Decision(NamedTuple, Generic[S]):
     `answer` goes back to whoever asked, keyed by this actor; `reply` is the final answer to every person who waits
     for its thing; `aliases` are business ids that `lendbus trace` shall find this actor's trace by.
     `frees` are claims that the actor gives back while it goes on; `entries` go into the service's books, all or none;
-    `business_date` is the date on which the service stands from now on.
+    `business_date` is the date on which the service stands from now on; `trace` is the trace that what follows belongs to, where
+    the message came from outside and does not know it.
     A refusal keeps the state as it was and takes no claims.
     """
 
@@ -136,6 +137,7 @@ class Decision(NamedTuple, Generic[S]):
     frees: tuple[Claim, ...] = ()
     entries: tuple[Any, ...] = ()
     business_date: date | None = None
+    trace: str | None = None
 
     @classmethod
     def refuse(cls, answer: Message, *, state: S | None = None) -> Self:

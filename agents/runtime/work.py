@@ -195,6 +195,8 @@ class Work(Generic[S]):
 
     def _made(self, d: Delivery, decision: Decision[S]) -> Made:
         """Encoded here, inside the guard: a message that is too large, or is no JSON, is the behaviour's mistake."""
+        if decision.trace is not None:
+            d = d._replace(trace=decision.trace)
         origin = Origin(d.id, d.trace, d.principal)
         said: Sequence[Send] = decision.sends
         if decision.answer is not None:

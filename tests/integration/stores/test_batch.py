@@ -1,10 +1,12 @@
 """One run of records is one transaction (DESIGN 1, the loop): inbox, states, outbox, timers, attempts, aliases, position."""
 
+import dataclasses
+
 import pytest
 from sqlalchemy import delete
 
 from agents.runtime import attempts, position, timers
-from agents.runtime.decision import derived_id
+from agents.runtime.decision import Context, Decision, Send, SetTimer, derived_id
 from agents.runtime.messages import DeadLettered
 from agents.runtime.ownership import LostEpoch
 from agents.runtime.position import Position
@@ -16,6 +18,18 @@ from stores.statement import Statement
 from tests.integration.stores.world import BOXES, DAY_MS, HORIZON_MS, NOW_MS, Box, Do, Said, World, box, header, ids, message_id
 
 FIRST, SECOND = ids(2)
+
+
+async def test_what_follows_from_a_message_of_outside_belongs_to_the_trace_that_the_behaviour_knows(world: World) -> None:
+    def behave(state: Box | None, do: Do, context: Context) -> Decision[Box]:
+        sends, timers = (Send("b", Said(id="b", what="said")),), (SetTimer("later", NOW_MS + 1, do),)
+        return Decision(Box(context.actor), sends=sends, timers=timers, trace="loan-1")
+
+    world.service = dataclasses.replace(world.service, behave=behave)
+    await world.take_over()
+    done = await world.run(world.record("a", Do(), trace="notice-1"))
+    assert [header(p.record.headers, "trace-id") for p in done.leaving] == ["loan-1"]
+    assert await world.column(timer.c.trace) == ["loan-1"]
 
 
 async def test_each_message_meets_the_state_that_the_one_before_left(world: World) -> None:
