@@ -169,10 +169,12 @@ def creates(operation: Operation) -> bool:
 
 
 @asynccontextmanager
-async def staged(folder: Path, templates: Path, users: ScriptedUsers, patch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
-    """A stage in this folder, with the story in its stores."""
+async def staged(
+    folder: Path, templates: Path, users: ScriptedUsers, patch: pytest.MonkeyPatch, *, work_s_max: float = 0.5
+) -> AsyncIterator[Stage]:
+    """A stage in this folder, with the story in its stores; a handler that hangs is given up after `work_s_max`."""
     patch.setattr(gateway_app, "BODY_S_MAX", 0.05)
-    patch.setattr(gateway_app, "WORK_S_MAX", 0.5)
+    patch.setattr(gateway_app, "WORK_S_MAX", work_s_max)
     async with World(folder, wait_ms=1) as world:
         stores = Planted(world.settings, templates)
         stores.story()
