@@ -16,7 +16,7 @@ from agents.runtime.http.problems import away
 from agents.runtime.http.store_reader import StoreUnreadable
 from agents.runtime.sealing import Keyring
 from bank import content
-from bank.enrolment import NAME, Platforms
+from bank.enrolment import NAME, EnrolmentError, Platforms
 from bank.messages import Close, Instruct
 from bank.model import Request, Status
 from bank.problems import Refusal, not_signed
@@ -146,6 +146,9 @@ class Api:
         except signatures.NotSigned as exc:
             log.info("not signed", why=str(exc))
             raise not_signed() from None
+        except EnrolmentError as exc:
+            log.error("nobody can be recognized", why=str(exc))
+            raise away("The bank cannot tell who asks just now; send the same request again.") from None
         except Unacceptable as exc:
             log.info("signed, but no JSON of ours", why=exc.code)
             raise not_signed() from None

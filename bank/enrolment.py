@@ -62,6 +62,8 @@ class Platforms:
             found = self._path.stat()
         except FileNotFoundError:
             return {}
+        except OSError as exc:
+            raise EnrolmentError(f"{self._path} cannot be read ({exc.strerror}): give it to the user that runs the bank") from exc
         seen = (found.st_ino, found.st_size, found.st_mtime_ns)
         if seen != self._seen:
             self._known = _read(self._path)

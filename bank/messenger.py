@@ -4,6 +4,7 @@ No redirect is followed, no proxy of the environment used, no answer read. An ad
 never called, whatever a name resolves to, unless the platform was enrolled on this machine's loopback: then only that.
 """
 
+import errno
 import ipaddress
 import socket
 from collections.abc import Callable
@@ -59,7 +60,7 @@ def _sockets(*, loopback: bool) -> Callable[[Any], socket.socket]:
     def made(address: Any) -> socket.socket:
         family, kind, proto, _, where = address
         if not may_be_called(where[0], loopback=loopback):
-            raise ForbiddenAddress(f"{where[0]} is no address that a notice may go to")
+            raise ForbiddenAddress(errno.EACCES, f"{where[0]} is no address that a notice may go to")
         return socket.socket(family, kind, proto)
 
     return made
