@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any
@@ -47,9 +48,15 @@ async def try_once(post: Post, number: str, asked: Mapping[str, Any]) -> NoticeT
         async with asyncio.timeout(NOTICE_CALL_MS_MAX / 1000):
             status = await post(asked["platform"], asked["webhook_id"], asked["body"].encode())
     except Exception as exc:  # noqa: BLE001 - a name that does not resolve, a reset, a time-out: each is a failed try
-        error = "".join(c if c.isprintable() else " " for c in f"{type(exc).__name__}: {exc}")[:NOTICE_ERROR_CHARS_MAX]
+        error = _described(exc)
     took_ms = round((time.monotonic() - began) * 1000)
     return NoticeTried(id=asked["id"], n=asked["n"], at_ms=at_ms, took_ms=took_ms, status=status, error=error)
+
+
+def _described(exc: Exception) -> str:
+    """In one line, also of an exception that cannot say what it is."""
+    said = "".join(traceback.format_exception_only(exc)).strip()
+    return "".join(c if c.isprintable() else " " for c in said)[:NOTICE_ERROR_CHARS_MAX]
 
 
 def listen(app: faust.App, mailbox: Mailbox) -> None:

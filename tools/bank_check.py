@@ -22,10 +22,11 @@ async def findings(own: Settings) -> list[dict[str, Any]]:
 
 async def books(own: Settings) -> Books:
     """The books; on SQLite and PostgreSQL alike in one read transaction."""
-    return await ask(own, "bank", _read)
+    return await ask(own, "bank", read)
 
 
-async def _read(connection: AsyncConnection) -> Books:
+async def read(connection: AsyncConnection) -> Books:
+    """Every row that a rule looks at."""
     on_sqlite = connection.dialect.name == "sqlite"  # its driver begins nothing for a SELECT
     await connection.execute(text("BEGIN" if on_sqlite else "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
     return Books(

@@ -99,9 +99,9 @@ class House:
         """The bank's delay is over for this one."""
         return Execute(id=said.id)
 
-    async def spoil(self, statement: str) -> None:
+    async def spoil(self, *statements: str) -> None:
         """What somebody does to the books behind the bank's back."""
-        execute(self.url, statement)
+        execute(self.url, *statements)
 
     async def roll(self, date: str = DATE) -> None:
         """End a business date."""

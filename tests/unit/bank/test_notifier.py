@@ -220,14 +220,24 @@ def test_a_try_posts_exactly_the_bytes_and_tells_the_status() -> None:
     assert (said.id, said.n, said.status, said.error) == (NO, 3, 204, None) and said.took_ms >= 0 and said.at_ms > 0
 
 
+class Speechless(Exception):
+    """One whose own text fails, as aiohttp's do when a connection was never made."""
+
+    __module__ = "builtins"
+
+    def __str__(self) -> str:
+        raise AttributeError("ssl")
+
+
 @pytest.mark.parametrize(
     ("raised", "error"),
     [
         (ConnectionRefusedError(111, "refused"), "ConnectionRefusedError: [Errno 111] refused"),
         (RuntimeError("two\nlines\x00"), "RuntimeError: two lines "),
+        (Speechless(), "Speechless: <exception str() failed>"),
         (ValueError("x" * 9_999), "ValueError: " + "x" * (NOTICE_ERROR_CHARS_MAX - len("ValueError: "))),
     ],
-    ids=["refused", "unprintable", "long"],
+    ids=["refused", "unprintable", "speechless", "long"],
 )
 def test_whatever_a_try_raises_is_a_try_that_failed(raised: Exception, error: str) -> None:
     async def post(*_: Any) -> int:
@@ -245,7 +255,7 @@ def test_a_platform_that_does_not_answer_in_time_has_failed(monkeypatch: pytest.
         raise AssertionError("never")
 
     said = tried(post)
-    assert said.status is None and said.error == "TimeoutError: "
+    assert said.status is None and said.error == "TimeoutError"
 
 
 def test_the_notifier_understands_everything_that_stands_on_its_topic() -> None:
