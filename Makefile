@@ -1,11 +1,11 @@
-# BUS= and DB= take the words of --bus and --db (sqlite, kafka, postgresql or a URL); ONCE=1 ends the demo by itself; soak reads SECONDS= and SEED=.
+# BUS= and DB= take the words of --bus and --db (sqlite, kafka, postgresql or a URL); ONCE=1 ends the demo by itself; soak reads SECONDS= and SEED=, chaos STORIES= and SEED=.
 # test is every test but the campaigns, which kill, freeze and measure Kafka and PostgreSQL for minutes; .ci/run has both. They mostly wait: WORKERS=4.
 NEWER := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do $$p -c '$(NEWER)' 2>/dev/null && { echo $$p; break; }; done)
 WORKERS ?= 4
 WHERE = $(if $(BUS),--bus $(BUS)) $(if $(DB),--db $(DB))
 
-.PHONY: setup demo test campaigns lint check soak bench clean
+.PHONY: setup demo test campaigns lint check soak chaos bench clean
 
 setup: .venv/installed
 
@@ -26,6 +26,9 @@ check: setup
 
 soak: setup
 	@.venv/bin/lendbus soak $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED)) $(WHERE)
+
+chaos: setup
+	@.venv/bin/lendbus chaos $(if $(STORIES),--stories $(STORIES)) $(if $(SEED),--seed $(SEED)) $(WHERE)
 
 bench: setup
 	@.venv/bin/lendbus bench all $(WHERE)

@@ -44,10 +44,11 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "calc": ("tools.calc", "The money arithmetic: a JSON object a line in, one out."),
     "bench": ("tools.bench.commands", "Measure, with bars."),
     "soak": ("tools.soak", "Kill and freeze at random; count lost and doubled."),
+    "chaos": ("tools.chaos", "Whole stories disturbed, each compared with the undisturbed one."),
 }
 LATER: Final = frozenset(
     {
-        "accounts", "backup", "borrow", "chaos", "collect", "deploy", "export", "grep",
+        "accounts", "backup", "borrow", "collect", "deploy", "export", "grep",
         "import", "invest", "loans", "members", "ops", "pages", "reconcile", "registrations",
         "repay", "replay", "reset", "restore", "state", "top", "users",
     }

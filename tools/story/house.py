@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 BANK: Final = "bank"
 DAY_WITHIN_S: Final = 20.0
+DATE_ASKED_EVERY_MS: Final = 2_000  # a story rolls the date; a lost word of it should not hold it up for a minute
 NAME: Final = "lendbus"  # under which the platform is enrolled
 NOTICES: Final = "/bank/notices"
 LOOPBACK: Final = "127.0.0.1"
@@ -53,7 +54,8 @@ class House:
         from tools.demo_place import is_on_this_machine
 
         port = free_port()
-        settings = settings.model_copy(update={"bank_port": port})
+        asked_every_ms = settings.bank_asked_every_ms if "bank_asked_every_ms" in settings.model_fields_set else DATE_ASKED_EVERY_MS
+        settings = settings.model_copy(update={"bank_port": port, "bank_asked_every_ms": asked_every_ms})
         road = WebhookRelay(f"http://{LOOPBACK}:1{NOTICES}", choose)
         await road.open()
         own = settings.of_bank()
@@ -133,7 +135,10 @@ def told(settings: "Settings") -> dict[str, str]:
     return {name: str(value) for name, value in said.items()}
 
 
-PASSED_ON: Final = ("host", "port", "bank_port", "bank_url", "bank_date", "bank_delay_ms", "bank_delay_jitter_ms", "log_level", "wait_ms")
+PASSED_ON: Final = (
+    "host", "port", "wait_ms", "log_level", "log_format", "stop_timeout_ms", "try_deadline_ms", "bank_port", "bank_url", "bank_date",
+    "bank_delay_ms", "bank_delay_jitter_ms", "bank_asked_every_ms",
+)  # fmt: skip
 
 
 def free_port() -> int:
