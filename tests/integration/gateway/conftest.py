@@ -7,7 +7,9 @@ import pytest
 
 from tests.integration.gateway.planted import make_templates
 from tests.integration.gateway.stage import Stage, staged
-from tests.integration.gateway.world import Client, ScriptedUsers, World
+from tests.integration.gateway.world import PATIENCE_S, Client, ScriptedUsers, World
+
+IMPATIENT_S = 0.2
 
 
 @pytest.fixture
@@ -36,7 +38,10 @@ def templates(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-async def stage(tmp_path: Path, templates: Path, users: ScriptedUsers, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
-    """A gateway over stores with a story in them."""
-    async with staged(tmp_path, templates, users, monkeypatch) as made:
+async def stage(
+    request: pytest.FixtureRequest, tmp_path: Path, templates: Path, users: ScriptedUsers, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Stage]:
+    """A gateway over stores with a story in them; it is impatient where a test wants to see that."""
+    work_s_max = IMPATIENT_S if "timed_out" in request.node.name else PATIENCE_S
+    async with staged(tmp_path, templates, users, monkeypatch, work_s_max=work_s_max) as made:
         yield made

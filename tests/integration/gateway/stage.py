@@ -170,7 +170,7 @@ def creates(operation: Operation) -> bool:
 
 @asynccontextmanager
 async def staged(
-    folder: Path, templates: Path, users: ScriptedUsers, patch: pytest.MonkeyPatch, *, work_s_max: float = 0.5
+    folder: Path, templates: Path, users: ScriptedUsers, patch: pytest.MonkeyPatch, *, work_s_max: float
 ) -> AsyncIterator[Stage]:
     """A stage in this folder, with the story in its stores; a handler that hangs is given up after `work_s_max`."""
     patch.setattr(gateway_app, "BODY_S_MAX", 0.05)

@@ -61,6 +61,7 @@ def a_dealing(**changes: Any) -> Any:
         "changed_ms": 1_500,
         "custody_no": None,
         "card": None,
+        "open_id": None,
         "amount_fen": 700_000,
         "cap_fen": 400_000,
         "expires_on": "2027-02-28",
