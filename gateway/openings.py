@@ -36,6 +36,7 @@ class OpeningDocument(Thing):
     )
     custody_no: str | None = Field(None, description="the account at the bank, once it is there")
     card: str | None = Field(None, description="masked by the bank")
+    open_id: str | None = Field(None, description="the opening that was open already, when this one was not begun for it")
 
 
 SUBMIT: Final = creating(
@@ -83,6 +84,7 @@ def shown(row: Any, suspended: bool) -> OpeningDocument:
         reason=row.reason,
         custody_no=row.custody_no,
         card=row.card,
+        open_id=row.open_id,
         created_at=instant(row.created_ms),
         changed_at=instant(row.changed_ms),
     )

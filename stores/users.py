@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, MetaData, Table, Text, bindparam, select
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, MetaData, Table, Text, bindparam, literal, select, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from agents.users.model import Dealing, Kind, Member, MemberStatus, Registration, Standing, Status
@@ -63,7 +63,7 @@ def _dealing(name: str, *columns: Column[Any]) -> Table:
     )
 
 
-opening = _dealing("opening", Column("person_lookup", Text), Column("custody_no", Text), Column("card", Text))
+opening = _dealing("opening", Column("person_lookup", Text), Column("custody_no", Text), Column("card", Text), Column("open_id", Text))
 transfer = _dealing("transfer", Column("amount_fen", BigInteger, nullable=False))
 authorization = _dealing("member_authorization", Column("cap_fen", BigInteger, nullable=False), Column("expires_on", Text))
 _TABLES = {Kind.OPENING: opening, Kind.TRANSFER: transfer, Kind.AUTHORIZATION: authorization}
@@ -91,7 +91,7 @@ def _dealing_row(d: Dealing) -> Row:
     known = (d.id, d.member, d.status.value, d.created_ms, d.changed_ms, d.page_url, d.reason)
     match d.kind:
         case Kind.OPENING:
-            return (*known, d.person_lookup, d.custody_no, d.card)
+            return (*known, d.person_lookup, d.custody_no, d.card, d.open_id)
         case Kind.TRANSFER:
             return (*known, d.amount_fen)
         case Kind.AUTHORIZATION:
@@ -103,7 +103,7 @@ def _dealing_of(kind: Kind, row: Row) -> Dealing:
     made = Dealing(kind, number, of, Standing(status), created_ms, changed_ms, page_url, reason)
     match kind:
         case Kind.OPENING:
-            return made.but(person_lookup=rest[0], custody_no=rest[1], card=rest[2])
+            return made.but(**dict(zip(("person_lookup", "custody_no", "card", "open_id"), rest, strict=True)))
         case Kind.TRANSFER:
             return made.but(amount_fen=rest[0])
         case Kind.AUTHORIZATION:
@@ -113,7 +113,8 @@ def _dealing_of(kind: Kind, row: Row) -> Dealing:
 class Registrations:
     """A registration, its member and his requests to the bank are one actor; registration and member have versions of their own.
 
-    `Need` kinds: `opening`, `transfer`, `authorization` by request number; `order`: whichever of them has the number.
+    `Need` kinds: `opening`, `transfer`, `authorization` by request number; `order`: whichever of them has the number; `open_opening`:
+    the one of the member that is open.
     """
 
     def __init__(self) -> None:
@@ -127,8 +128,10 @@ class Registrations:
         members = self._members.load(tx, actors)
         found = self._registrations.load(tx, actors)
         seen: dict[str, dict[str, Dealing]] = {key: {} for key in found}
+        open_ = {key: of.opening for key, (of, _) in members.items()}
+        wanted = [(n.kind, n.key) if n.kind != "open_opening" else (Kind.OPENING, open_.get(actor)) for actor, n in needs]
         for kind in Kind if needs else ():
-            ids = sorted({need.key for _, need in needs if need.kind in (kind.value, "order")})
+            ids = sorted({number for what, number in wanted if number and what in (kind.value, "order")})
             for row in tx.all(self._by_id[kind], tx.list(ids)) if ids else ():
                 if row[1] in seen:
                     seen[row[1]][row[0]] = _dealing_of(kind, row)
@@ -215,3 +218,14 @@ async def transfers_page(connection: AsyncConnection, *, after: str, limit: int)
     """Every transfer request's number, member, status and amount, in key order; for `lendbus check` (primary key)."""
     columns = (transfer.c.id, transfer.c.member, transfer.c.status, transfer.c.amount_fen)
     return list((await connection.execute(select(*columns).where(transfer.c.id > after).order_by(transfer.c.id).limit(limit))).all())
+
+
+async def suspended_dealings(connection: AsyncConnection) -> list[Any]:
+    """Requests to the bank that wait for an operator, oldest first, each with its kind; there are few (a scan of the three tables)."""
+    found = [
+        select(table.c.id, literal(kind.value).label("kind"), table.c.member, table.c.reason, table.c.changed_ms).where(
+            table.c.status == Standing.SUSPENDED.value
+        )
+        for kind, table in _TABLES.items()
+    ]
+    return list((await connection.execute(union_all(*found).order_by("changed_ms", "id"))).all())

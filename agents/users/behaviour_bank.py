@@ -2,8 +2,10 @@
 
 (none) ──► PENDING ──the bank's page──► AWAITING ──► OPENED | DONE | ON
    └──► REFUSED                             └──────► REFUSED | CLOSED
+any of them ──the bank contradicts itself──► SUSPENDED ──the order's end──► as above
 
-A refused request is kept with its reason. A person (by the keyed hash of the identity number) has one membership with an account.
+A refused request is kept with its reason. A person (by the keyed hash of the identity number) has one membership with an account;
+he is claimed while a request of his is open, or an account is there.
 """
 
 import json
@@ -29,6 +31,7 @@ COMMANDS = (SubmitOpening, RequestRecharge, AuthorizeRepay, OrderAwaiting, Order
 SUCCESS = {Kind.OPENING: Standing.OPENED, Kind.TRANSFER: Standing.DONE, Kind.AUTHORIZATION: Standing.ON}
 ORDERS = {Kind.OPENING: "open_account", Kind.TRANSFER: "recharge", Kind.AUTHORIZATION: "authorize"}
 REPAY = "repay"
+SECOND_ACCOUNT = "second_account"
 
 
 def behave(registration: Registration | None, command: Wish | Word, context: Context) -> Decision[Registration]:
@@ -54,22 +57,25 @@ def behave(registration: Registration | None, command: Wish | Word, context: Con
 def submit(registration: Registration, member: Member, command: SubmitOpening, context: Context) -> Decision[Registration]:
     """Ask for an account: one request at a time, one account a member, one membership a person."""
     made = _made(command, context)
-    reason = None
     if member.custody_no is not None:
-        reason = "has_account"
-    elif member.opening is not None:
-        reason = "opening_open"
-    elif context.claims_lost:
-        reason = "person_taken"
-    if reason is not None:
-        mine = command.person_lookup in (member.person_lookup, *(d.person_lookup for d in registration.seen.values()))
-        frees = () if mine else (Claim("person", command.person_lookup),)
-        refused = made.but(status=Standing.REFUSED, reason=reason)
-        return Decision(registration.put(refused), reply=changed(refused), frees=frees)
+        return _not_begun(registration, member, made.but(reason="has_account"))
+    if member.opening is not None:
+        return _not_begun(registration, member, made.but(reason="opening_open", open_id=member.opening))
+    if context.claims_lost:
+        return _not_begun(registration, member, made.but(reason="person_taken"))
     personal = {"name": command.name, "id_number": command.id_number, "card_number": command.card_number, "mobile": member.mobile}
     after = registration.but(member=member.but(opening=made.id)).put(made)
     order = _order(made, {"member_id": member.id}, sealed=json.dumps(personal))
     return Decision(after, sends=(order,), aliases=(made.id,))
+
+
+def _not_begun(registration: Registration, member: Member, made: Dealing) -> Decision[Registration]:
+    """A row with its outcome; beside an open opening it names that one. The person stays whose he was before."""
+    open_ = registration.seen.get(member.opening or "")
+    refused = made.but(status=Standing.REFUSED)
+    mine = (member.person_lookup, open_.person_lookup if open_ is not None else None)
+    frees = () if made.person_lookup in mine else _person(made)
+    return Decision(registration.put(refused), reply=changed(refused, open_), frees=frees)
 
 
 def want(registration: Registration, member: Member, command: RequestRecharge | AuthorizeRepay, context: Context) -> Decision[Registration]:
@@ -87,10 +93,12 @@ def want(registration: Registration, member: Member, command: RequestRecharge | 
 
 
 def told(registration: Registration, member: Member, known: Dealing, command: Word, context: Context) -> Decision[Registration]:
-    """What custody says of the order."""
-    if known.status.is_final:
+    """What custody says of the order: an end is for good, unless the bank contradicts itself."""
+    if known.status.is_final and not isinstance(command, OrderDisputed):
         return Decision.stay(registration)
     match command:
+        case OrderAwaiting() if known.status is Standing.SUSPENDED:
+            return Decision.stay(registration)
         case OrderAwaiting():
             after = known.but(status=Standing.AWAITING, page_url=command.page_url, changed_ms=context.instant_ms)
             return Decision(registration.put(after), reply=changed(after))
@@ -110,6 +118,9 @@ def succeeded(registration: Registration, member: Member, known: Dealing, comman
     if known.kind is not Kind.OPENING:
         return Decision(registration.put(after), reply=changed(after))
     custody_no, card = str(command.details["custody_no"]), str(command.details.get("card", ""))
+    if member.custody_no not in (None, custody_no) or member.opening not in (None, known.id):  # only after a dispute
+        stands = known.but(reason=f"{SECOND_ACCOUNT}: {custody_no}", changed_ms=context.instant_ms)
+        return Decision(registration.put(stands))
     opened = member.but(custody_no=custody_no, card=card, person_lookup=known.person_lookup, opening=None)
     after = after.but(custody_no=custody_no, card=card)
     fact = Send(member.id, MemberOpened(id=member.id, custody_no=custody_no))
@@ -120,17 +131,28 @@ def failed(registration: Registration, member: Member, known: Dealing, command: 
     """The bank has refused, or it was closed there; the member may try again under a new number."""
     status = Standing.CLOSED if command.result == "closed" else Standing.REFUSED
     after = known.but(status=status, page_url=None, reason=command.reason or command.result, changed_ms=context.instant_ms)
-    freed = registration.but(member=member.but(opening=None)) if member.opening == known.id else registration
-    frees = (Claim("person", known.person_lookup),) if known.kind is Kind.OPENING and known.person_lookup else ()
-    return Decision(freed.put(after), reply=changed(after), frees=frees)
+    if known.kind is not Kind.OPENING:
+        return Decision(registration.put(after), reply=changed(after))
+    if member.opening == known.id:
+        member = member.but(opening=None)
+    if known.custody_no is not None and member.custody_no == known.custody_no:  # it was an account until the bank said otherwise
+        member = member.but(custody_no=None, card=None, person_lookup=None)
+        after = after.but(custody_no=None, card=None)
+    others = known.person_lookup == member.person_lookup or member.opening is not None  # another request's, or the account's
+    return Decision(registration.but(member=member).put(after), reply=changed(after), frees=() if others else _person(known))
 
 
-def changed(dealing: Dealing) -> Message:
-    """The answer to the member."""
+def _person(dealing: Dealing) -> tuple[Claim, ...]:
+    return (Claim("person", dealing.person_lookup),) if dealing.person_lookup is not None else ()
+
+
+def changed(dealing: Dealing, open_: Dealing | None = None) -> Message:
+    """The answer to the member; beside the opening that is open already it shows that one's page."""
     said: dict[str, Any] = {"id": dealing.id, "member": dealing.member, "status": dealing.status.value, "page_url": dealing.page_url}
     match dealing.kind:
         case Kind.OPENING:
-            return OpeningChanged(**said, reason=dealing.reason)
+            said["page_url"] = open_.page_url if open_ is not None else dealing.page_url
+            return OpeningChanged(**said, reason=dealing.reason, opening=dealing.open_id)
         case Kind.TRANSFER:
             return TransferChanged(**said, reason=dealing.reason)
         case Kind.AUTHORIZATION:

@@ -154,7 +154,10 @@ class AuthorizeRepay(Message):
 
 
 class OpeningChanged(Message):
-    """The answer to a member: the bank's page (AWAITING), or how the opening has ended."""
+    """The answer to a member: the bank's page (AWAITING), or how the opening has ended.
+
+    `opening` names the one that was open already, with its page: a second one is not begun beside it.
+    """
 
     type = "users.OpeningChanged"
     topic = GATEWAY_REPLIES
@@ -164,6 +167,7 @@ class OpeningChanged(Message):
     status: str
     page_url: str | None = None
     reason: str | None = None
+    opening: str | None = None
 
     def thing(self, actor: str) -> str:
         """An opening of the member."""

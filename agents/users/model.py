@@ -81,8 +81,8 @@ class Standing(StrEnum):
 class Dealing:
     """One request of a member to the bank; its id is its request number there.
 
-    An opening has `person_lookup`, `custody_no` and `card`; a transfer `amount_fen`; an authorization `amount_fen`, its cap, and
-    `expires_on`.
+    An opening has `person_lookup`, `custody_no` and `card`, and in `open_id` the one beside which it was not begun; a transfer
+    `amount_fen`; an authorization `amount_fen`, its cap, and `expires_on`.
     """
 
     kind: Kind
@@ -98,6 +98,7 @@ class Dealing:
     person_lookup: str | None = None
     custody_no: str | None = None
     card: str | None = None
+    open_id: str | None = None
 
     def but(self, **changes: Any) -> Self:
         """The same request with some fields changed."""

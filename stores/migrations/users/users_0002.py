@@ -1,5 +1,7 @@
 """A member's custody account, and his requests to the bank: openings, transfers, authorizations."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -15,12 +17,12 @@ def upgrade() -> None:
     for name in OF_MEMBER:
         op.add_column("member", sa.Column(name, sa.Text(), nullable=True))
     op.create_index("member_by_custody_no", "member", ["custody_no"], unique=False)
-    _dealing("opening", sa.Column("person_lookup", sa.Text()), sa.Column("custody_no", sa.Text()), sa.Column("card", sa.Text()))
+    _dealing("opening", *(sa.Column(name, sa.Text()) for name in ("person_lookup", "custody_no", "card", "open_id")))
     _dealing("transfer", sa.Column("amount_fen", sa.BigInteger(), nullable=False))
     _dealing("member_authorization", sa.Column("cap_fen", sa.BigInteger(), nullable=False), sa.Column("expires_on", sa.Text()))
 
 
-def _dealing(name: str, *columns: sa.Column[object]) -> None:
+def _dealing(name: str, *columns: sa.Column[Any]) -> None:
     op.create_table(
         name,
         sa.Column("id", sa.Text(), nullable=False),

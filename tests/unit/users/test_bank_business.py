@@ -110,6 +110,18 @@ def test_one_opening_is_open_at_a_time_and_the_same_is_answered_as_it_stands() -
     assert desk.freed == [], "the person is the open request's"
 
 
+def test_a_second_opening_is_answered_with_the_open_one_and_its_page() -> None:
+    desk = Desk()
+    desk.tell(submit())
+    desk.tell(OrderAwaiting(id=IDS[0], page_url=URL))
+    desk.tell(submit(1, "another"))
+    answer = desk.replies[-1]
+    assert (answer.id, answer.status, answer.reason, answer.opening, answer.page_url) == (IDS[1], "REFUSED", "opening_open", IDS[0], URL)
+    assert desk.freed == [Claim("person", "another")]
+    desk.tell(submit(1, "another"))
+    assert desk.replies[-1].opening == IDS[0] and desk.replies[-1].status == "REFUSED"
+
+
 def test_a_person_has_one_membership_with_an_account_and_a_member_one_account() -> None:
     desk = Desk()
     desk.tell(submit(), claims_lost=("person",))
@@ -167,7 +179,62 @@ def test_a_dispute_waits_for_a_person_and_a_later_end_of_the_order_ends_it() -> 
     assert desk.status(1) is Standing.DONE
 
 
-WORDS = st.lists(st.tuples(st.sampled_from(["submit", "awaiting", "succeeded", "refused", "closed"]), st.integers(0, 3)), max_size=20)
+@pytest.mark.parametrize("result", ["succeeded", "refused", "closed"])
+def test_the_bank_that_contradicts_itself_after_the_end_suspends_what_had_ended(result: str) -> None:
+    desk = opened()
+    desk.tell(RequestRecharge(id=IDS[1], member=KEY, amount_fen=500))
+    desk.tell(ended(1, result))
+    desk.tell(OrderDisputed(id=IDS[1], noticed="SUCCEEDED", queried="REFUSED"))
+    assert desk.status(1) is Standing.SUSPENDED
+    assert desk.now.seen[IDS[1]].reason == "disputed: noticed SUCCEEDED, answered REFUSED"
+
+
+def test_a_page_that_comes_late_does_not_wake_what_is_suspended() -> None:
+    desk = Desk()
+    desk.tell(submit())
+    desk.tell(OrderDisputed(id=IDS[0], noticed="SUCCEEDED", queried="REFUSED"))
+    desk.tell(OrderAwaiting(id=IDS[0], page_url=URL))
+    assert desk.status() is Standing.SUSPENDED and desk.now.seen[IDS[0]].page_url is None
+
+
+def test_an_account_that_the_bank_takes_back_after_a_dispute_is_the_members_no_longer() -> None:
+    desk = opened()
+    desk.tell(OrderDisputed(id=IDS[0], noticed="SUCCEEDED", queried="REFUSED"))
+    member = desk.now.member
+    assert member is not None and member.custody_no == "6001", "who decides is a person"
+    desk.tell(ended(result="refused"))
+    member = desk.now.member
+    assert member is not None and (member.custody_no, member.card, member.person_lookup, member.opening) == (None, None, None, None)
+    assert desk.status() is Standing.REFUSED and desk.freed == [Claim("person", "p")]
+
+
+def test_a_second_account_that_a_dispute_brings_waits_for_a_person() -> None:
+    desk = Desk()
+    desk.tell(submit())
+    desk.tell(ended(result="refused"))
+    desk.tell(OrderDisputed(id=IDS[0], noticed="SUCCEEDED", queried="REFUSED"))
+    desk.tell(submit(1))
+    desk.tell(ended(1, custody_no="6002"))
+    desk.tell(ended(0, custody_no="6001"))
+    member = desk.now.member
+    assert member is not None and member.custody_no == "6002"
+    assert (desk.status(), desk.now.seen[IDS[0]].reason) == (Standing.SUSPENDED, "second_account: 6001")
+
+
+def test_the_refusal_of_a_disputed_opening_takes_the_person_from_no_other_request() -> None:
+    desk = Desk()
+    desk.tell(submit())
+    desk.tell(ended(result="refused"))
+    desk.tell(OrderDisputed(id=IDS[0], noticed="SUCCEEDED", queried="REFUSED"))
+    desk.tell(submit(1))
+    desk.tell(ended(0, "refused"))
+    assert desk.freed == [Claim("person", "p")], "only the first refusal gave him back"
+
+
+WORDS = st.lists(
+    st.tuples(st.sampled_from(["submit", "awaiting", "succeeded", "refused", "closed", "disputed"]), st.integers(0, 3)), max_size=24
+)
+OPEN = (Standing.PENDING, Standing.AWAITING)
 
 
 @given(WORDS)
@@ -180,11 +247,16 @@ def test_whatever_comes_an_end_stays_and_a_member_has_one_account_and_one_open_r
                 desk.tell(submit(n))
             case "awaiting":
                 desk.tell(OrderAwaiting(id=IDS[n], page_url=URL))
+            case "disputed":
+                desk.tell(OrderDisputed(id=IDS[n], noticed="a", queried="b"))
+                ends.pop(IDS[n], None)
             case _:
                 desk.tell(ended(n, word, custody_no=f"6{n}"))
         for number, dealing in desk.now.seen.items():
             if dealing.status.is_final:
                 assert ends.setdefault(number, dealing.status) is dealing.status
-        open_ = [d.id for d in desk.now.seen.values() if not d.status.is_final]
-        assert desk.now.member is not None and open_ == ([desk.now.member.opening] if desk.now.member.opening else [])
-    assert [s for s in ends.values() if s is Standing.OPENED] in ([], [Standing.OPENED])
+        member = desk.now.member
+        assert member is not None
+        assert {d.id for d in desk.now.seen.values() if d.status in OPEN} <= {member.opening}
+        having = [d.custody_no for d in desk.now.seen.values() if d.custody_no is not None]
+        assert having == ([member.custody_no] if member.custody_no else [])
