@@ -76,6 +76,16 @@ def calc(
     return _show(options, [lambda: bench.run(plans)])
 
 
+def story(
+    options: Options,
+    lives: Annotated[int, typer.Option("--lives", min=1, max=500, help="How many loans live at the same time.")] = 10,
+) -> int:
+    """Complete loan lives a second over HTTP, three bids and three instalments each, and messages a second; printed, without a bar."""
+    from tools.bench import story as bench
+
+    return _show(options, [lambda: bench.run(options.settings, lives)])
+
+
 def all_(options: Options) -> int:
     """Every bench that this bus and these stores can have, one after another."""
     from tools.bench import hop as hops
@@ -121,4 +131,4 @@ def _one(options: Options, report: "Report") -> list[str]:
     return [name for name, bar in report.bars.items() if not bar["ok"]]
 
 
-COMMANDS = {"loop": loop, "hop": hop, "takeover": takeover, "scale": scale, "calc": calc, "all": all_}
+COMMANDS = {"loop": loop, "hop": hop, "takeover": takeover, "scale": scale, "calc": calc, "story": story, "all": all_}

@@ -15,7 +15,7 @@ from config.settings import Settings, load
 from stores.engine import Store
 from stores.postgresql_url import connect_arguments, parsed
 from tests.integration.bench.form import well_formed
-from tools.bench import hop, loop, scale, takeover
+from tools.bench import hop, loop, scale, story, takeover
 from tools.bench.bare import Recording
 from tools.bench.place import Place, a_place, here
 from tools.bench.service import FIRST, METADATA, SECOND, TOPICS
@@ -202,3 +202,10 @@ async def test_a_place_is_gone_also_when_the_bench_has_failed(where: Settings, n
 
     with pytest.raises(RuntimeError, match="planted"):
         await failing()
+
+
+@pytest.mark.campaign
+async def test_a_small_story_bench_tells_its_lives_and_leaves_neither_topic_nor_database(both: Settings, nothing_left: None) -> None:
+    told = well_formed(await story.run(both, 1), "story")
+    assert told["conditions"]["lives_at_once"] == 1
+    assert told["figures"]["messages a life"] > 0 and told["bars"] == {}
