@@ -54,13 +54,20 @@ def enrol(options: Options, platform: PLATFORM, notify_url: NOTIFY_URL, out: OUT
 def day(options: Options, what: WHAT, days: DAYS = 1) -> None:
     """Show or close the bank's business day; every platform is told of each new one."""
     from bank.day import DayStaysOpen
+    from bank.queries import business_date
     from bus.errors import BusError
     from tools.bank_day import close_days
+    from tools.reading import ask
 
-    try:
-        date = options.run(close_days(own_settings(options), days if what == "close" else 0))
-    except (DayStaysOpen, BusError) as exc:
-        raise Failed(str(exc)) from None
+    own = own_settings(options)
+    date = options.run(ask(own, "bank", business_date))  # a bank that was never there is said, and nothing made of it
+    if what == "close":
+        try:
+            date = options.run(close_days(own, days))
+        except (DayStaysOpen, BusError) as exc:
+            raise Failed(str(exc)) from None
+    if date is None:
+        raise Failed("the bank's first day has not begun: start it with `lendbus bank serve`")
     options.out.block({"date": date})
 
 

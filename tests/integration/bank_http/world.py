@@ -130,11 +130,13 @@ class BankWorld:
         self.url = ""
 
     async def __aenter__(self) -> Self:
-        self.http = await self._ends.enter_async_context(aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=PATIENCE_S)))
-        notify_url = await self._receiving()
-        self.platform: Platform = platforms_of(self.own).enrol(PLATFORM, notify_url)
-        await self.start()
-        self._ends.push_async_callback(self.stop)
+        async with AsyncExitStack() as opened:
+            self.http = await opened.enter_async_context(aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=PATIENCE_S)))
+            notify_url = await self._receiving(opened)
+            self.platform: Platform = platforms_of(self.own).enrol(PLATFORM, notify_url)
+            await self.start()
+            opened.push_async_callback(self.stop)
+            self._ends = opened.pop_all()
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -237,12 +239,12 @@ class BankWorld:
     async def _ready(self) -> bool:
         return (await self._read("GET", f"{self.url}/readyz")).status == 200
 
-    async def _receiving(self) -> str:
+    async def _receiving(self, opened: AsyncExitStack) -> str:
         app = web.Application()
         app.router.add_post("/bank/notices", self.receiver.handle)
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
-        self._ends.push_async_callback(runner.cleanup)
+        opened.push_async_callback(runner.cleanup)
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
         return f"http://127.0.0.1:{runner.addresses[0][1]}/bank/notices"
