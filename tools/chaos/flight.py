@@ -1,6 +1,7 @@
 """Which message a process had in hand when something struck it: the next one of its service's mailbox, else the last one."""
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from bus.errors import BusError
 from stores.inspection import positions
@@ -11,37 +12,61 @@ from tools.record_view import type_of
 
 if TYPE_CHECKING:
     from bus.log import Bus
+    from bus.record import Record
     from config.settings import Settings
 
+SHOWN_MAX: Final = 3
 UNKNOWN: Final = "unknown"
 INSTRUCTIONS: Final = "bank.instructions"
 
 
+class Hand(NamedTuple):
+    """A record, and whether it waits to be handled."""
+
+    record: "Record"
+    waits: bool
+
+    def __str__(self) -> str:
+        """As people read it."""
+        record = self.record
+        return f"{'next' if self.waits else 'last'} {type_of(record.headers)} ({record.topic}/{record.partition}@{record.offset})"
+
+
 async def in_hand(settings: "Settings", target: str) -> str:
-    """The messages that the target had in hand, as people read them; it is dead or stands still meanwhile."""
+    """The message that the target had in hand, as people read it; it is dead or stands still meanwhile.
+
+    A process that may have any service had most likely what waits in some mailbox, else what was handled last.
+    """
     if target == GATEWAY:
         return "a request"
-    services = (target,) if target in SERVICES else ()
     try:
         if target == BANK:
             own = settings.of_bank()
             async with reading_bus(own) as bus:
-                return await _next(own, bus, BANK, INSTRUCTIONS)
-        async with reading_bus(settings) as bus:
-            found = [await _next(settings, bus, service, MAILBOXES[service]) for service in services or SERVICES]
+                found = await _hands(own, bus, BANK, INSTRUCTIONS)
+        else:
+            async with reading_bus(settings) as bus:
+                services = (target,) if target in SERVICES else SERVICES
+                found = [hand for service in services for hand in await _hands(settings, bus, service, MAILBOXES[service])]
     except (WrongUse, BusError, OSError):
         return UNKNOWN
-    return "; ".join(said for said in found if said != UNKNOWN) or UNKNOWN
+    return likeliest(found)
 
 
-async def _next(settings: "Settings", bus: "Bus", service: str, topic: str) -> str:
-    """Of each partition that has moved, the record at the store's position, or the one before it."""
+def likeliest(hands: Sequence[Hand]) -> str:
+    """Of several mailboxes' messages: those that nobody has handled yet, else the latest one that was."""
+    waiting = [hand for hand in hands if hand.waits]
+    latest = max(hands, key=lambda hand: hand.record.appended_ms, default=None)
+    return ", ".join(map(str, waiting[:SHOWN_MAX])) or (str(latest) if latest else UNKNOWN)
+
+
+async def _hands(settings: "Settings", bus: "Bus", service: str, topic: str) -> list[Hand]:
+    """Of each partition, the record at the store's position, or the one before it."""
     found = []
     for partition, offset in (await ask(settings, service, positions)).items():
         run = await bus.read(topic, partition, offset, 1)
-        what = "next" if run else "last"
+        waits = bool(run)
         if not run and offset > 0:
             run = await bus.read(topic, partition, offset - 1, 1)
-        if run:
-            found.append(f"{what} {type_of(run[0].headers)} ({topic}/{partition}@{run[0].offset})")
-    return ", ".join(found[:3]) or UNKNOWN
+        found += [Hand(record, waits) for record in run[:1]]
+    return found

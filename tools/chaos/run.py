@@ -262,18 +262,31 @@ async def chaos(terms_: Terms, settings: "Settings") -> dict[str, Any]:
     far_off = {"log_level": "info", "log_format": "json", "try_deadline_ms": TRY_DEADLINE_MS}
     place = Place(place.settings.model_copy(update=far_off), place.folder)
     load_or_create(place.settings.key_path(), may_generate=True)  # the place is nobody else's
+    try:
+        await _answers(place)
+    except SERVERS_AWAY as exc:
+        shutil.rmtree(place.folder)
+        raise needs_servers(exc) from exc
     found: dict[str, Any] = {"differences": 1}
     try:
         async with session() as people:
             found = await Chaos(terms_, place, people).run()
         return found
-    except SERVERS_AWAY as exc:
-        raise needs_servers(exc) from exc
     finally:
         if found["differences"] or terms_.keep:
             say(f"stores, log and the processes' words stay in {place.folder}")
         else:
             await _removed(place)
+
+
+async def _answers(place: Place) -> None:
+    """Look whether the bus is there at all before a company is gathered. Raises BusAway."""
+    bus = connect(place.bus_url)
+    try:
+        await bus.open()
+        await bus.topics()
+    finally:
+        await bus.close()
 
 
 async def _removed(place: Place) -> None:
