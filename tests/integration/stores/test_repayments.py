@@ -262,7 +262,7 @@ async def test_a_payment_by_page_and_a_second_one_beside_it(room: Room) -> None:
 async def test_a_suspended_booking_is_done_again_by_an_operator(room: Room, bids: Sequence[int]) -> None:
     for step in range(0, len(bids), 500):
         last = step + 500 >= len(bids)
-        await room.tell((KEY, generate(bids[step : step + 500], step=step // 500, last=last, first=step, amount_fen=sum(bids))))
+        await room.tell((KEY, generate(bids[step : step + 500], step=step // 500, last=last, first=step, amount_fen=sum(bids), months=2)))
     await room.day(FIRST_DUE)
     await room.ends()
     await room.ends("refused", reason="set_differs")
