@@ -9,7 +9,7 @@ from gateway.operations import Good, Operation
 DESCRIBE: Final = Operation("describe", "get", "/openapi.json", "This document.", (Good(200, "This document.", None),))
 LIVE: Final = Operation("live", "get", "/livez", "Whether the process lives.", (Good(200, "It lives.", Health),))
 READY: Final = Operation(
-    "ready", "get", "/readyz", "Whether bus, answers and stores can be used.", (Good(200, "They can.", Health),), ("not_ready",)
+    "ready", "get", "/readyz", "Whether bus, answers and the users store can be used.", (Good(200, "They can.", Health),), ("not_ready",)
 )
 OPERATIONS: Final[tuple[Operation, ...]] = (
     registrations.REGISTER,
