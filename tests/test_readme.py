@@ -113,10 +113,15 @@ def test_what_is_typed_while_the_platform_serves_works(tmp_path: Path) -> None:
             done = subprocess.run(line, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=COMMAND_S, check=False)
             assert done.returncode == 0, (command, done.stderr)
             said.append(done.stdout)
-    posted, got, traced, told, checked = said
+    posted, got, _, me, made, traced, told, checked = said
     assert json.loads(posted)["status"] == json.loads(got)["status"] == "CONFIRMED"
+    assert (json.loads(me)["id"], json.loads(me)["role"]) == (json.loads(posted)["id"], "investor")
+    assert (json.loads(made)["role"], len(json.loads(made)["password"]) >= 20) == ("auditor", True)
     assert json.loads(posted)["id"] in traced and "users.MemberRegistered" in told
-    assert json.loads(checked)["result"] == "ok"
+    assert {(row["result"], row["rule"]) for row in map(json.loads, checked.splitlines())} == {
+        ("ok", "everything"),
+        ("warn", "bank_not_here"),
+    }
 
 
 @pytest.mark.parametrize("page", [*READMES, *(str(p.relative_to(ROOT)) for p in (ROOT / "docs").rglob("*.md"))])
