@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import pytest
+import structlog
 
 from agents.runtime.decision import Message
 from agents.runtime.envelope import Origin, encode
@@ -170,6 +172,7 @@ async def holding(condition: Callable[[], Any]) -> Any:
 def folder(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Folder:
     """A platform's folder, nothing in it yet."""
     monkeypatch.chdir(tmp_path)
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))  # what a worker says is none of the output
     made = Folder(tmp_path / "data", capsys)
     asyncio.run(made.make())
     return made
