@@ -1,6 +1,6 @@
 """SUSPENDED business things of FLOWS, and what may safely be done about each: said to its actor in the operator's name.
 
-A disputed order has no action here: a person ends the break with a counter-order; its owner is what waits.
+A disputed order has no action here, nor has a member's request that it is of: a person ends the break with a counter-order.
 """
 
 import uuid
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tools.options import Options
 
 RETRY, RELEASE, FAIL = "retry", "release", "fail"
-SERVICES: Final = ("trading", "repayments", "custody")
+SERVICES: Final = ("users", "trading", "repayments", "custody")
 
 
 class Thing(NamedTuple):
@@ -42,6 +42,19 @@ class Thing(NamedTuple):
 async def things(options: "Options", services: Sequence[str]) -> list[Thing]:
     """Every business thing that waits, of the services that this platform has."""
     return [thing for service in SERVICES if service in services for thing in await _ASK[service](options)]
+
+
+async def _users(options: "Options") -> list[Thing]:
+    from stores.users import suspended_dealings
+    from tools.reading import ask
+
+    rows = await ask(options.settings, "users", suspended_dealings)
+    return [of_dealing(row) for row in rows]
+
+
+def of_dealing(row: Any) -> Thing:
+    """A member's SUSPENDED request to the bank: it waits with its order."""
+    return Thing("users", row.id, row.kind, "suspended", row.reason or "unknown", row.changed_ms, row.member)
 
 
 async def _trading(options: "Options") -> list[Thing]:
@@ -88,7 +101,12 @@ def of_order(row: Any) -> Thing:
     return Thing("custody", row.id, f"order {row.kind}", f"disputed, {row.status}", said, row.at_ms, row.id)
 
 
-_ASK: Final[Mapping[str, Callable[["Options"], Any]]] = {"trading": _trading, "repayments": _repayments, "custody": _custody}
+_ASK: Final[Mapping[str, Callable[["Options"], Any]]] = {
+    "users": _users,
+    "trading": _trading,
+    "repayments": _repayments,
+    "custody": _custody,
+}
 
 
 def saying(thing: Thing, action: str, *, operator: str, reason: str) -> "Message":

@@ -3,12 +3,12 @@
 import pytest
 
 from agents.accounts.behaviour import behave
-from agents.accounts.messages import Cancel, Cancelled, Confirm, Confirmed, Refused, Tried, Try
+from agents.accounts.messages import Cancel, Cancelled, Confirm, Confirmed, CreateStaff, Refused, StaffCreated, Tried, Try
 from agents.accounts.model import Account, Status
 from agents.runtime.decision import Claim, Context, Decision
 
 KEY = "7d444840-9dc0-51d1-b245-5ffdce74fad2"
-ASKED = Try(id=KEY, login_name="lin_xiao", mobile="s1.k1.mobile", mobile_lookup="ab12", password_hash="s1.k1.hash")
+ASKED = Try(id=KEY, login_name="lin_xiao", mobile="s1.k1.mobile", mobile_lookup="ab12", password_hash="s1.k1.hash", role="borrower")
 RESERVED = Account(KEY, "lin_xiao", "s1.k1.mobile", "ab12", "s1.k1.hash", Status.UNAVAILABLE, 1_000, "borrower")
 OPEN = Account(KEY, "lin_xiao", "s1.k1.mobile", "ab12", "s1.k1.hash", Status.AVAILABLE, 1_000, "borrower")
 
@@ -73,3 +73,27 @@ def test_whoever_answers_names_the_actor_and_not_what_the_message_says() -> None
 def test_an_account_keeps_everything_but_its_status_when_that_changes() -> None:
     assert RESERVED.with_status(Status.AVAILABLE) == OPEN
     assert RESERVED.status is Status.UNAVAILABLE
+
+
+HIRED = CreateStaff(id=KEY, login_name="auditor_one", password_hash="s1.k1.hash", role="auditor")
+STAFF = Account(KEY, "auditor_one", "", "", "s1.k1.hash", Status.AVAILABLE, 1_000, "auditor")
+
+
+def test_who_works_here_has_a_log_in_at_once_without_a_mobile() -> None:
+    assert behave(None, HIRED, context()) == Decision(STAFF, reply=StaffCreated(id=KEY, status="CREATED"))
+
+
+def test_a_log_in_that_is_there_is_not_made_again_and_keeps_its_role_and_password() -> None:
+    again = CreateStaff(id=KEY, login_name="auditor_one", password_hash="s1.k1.other", role="administrator")
+    assert behave(STAFF, again, context(instant_ms=9_000)) == Decision(STAFF, reply=StaffCreated(id=KEY, status="CREATED"))
+
+
+def test_a_members_login_name_is_not_given_to_who_works_here() -> None:
+    decision = behave(None, HIRED, context(claims_lost=("login_name",)))
+    assert decision.refused and decision.state is None
+    assert decision.reply == StaffCreated(id=KEY, status="REFUSED", reason="login_name_taken")
+
+
+def test_a_log_in_of_staff_claims_its_name_and_no_mobile() -> None:
+    assert HIRED.claims() == (Claim("login_name", "auditor_one"),)
+    assert CreateStaff.sealed == frozenset({"password_hash"})

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tools.output import Failed
-from tools.stuck_things import FAIL, RELEASE, RETRY, Thing, of_collection, of_loan, of_order, saying
+from tools.stuck_things import FAIL, RELEASE, RETRY, Thing, of_collection, of_dealing, of_loan, of_order, saying
 from topics import FailListing, Message, ReleaseCollection, ResumeLoan, RetryCollection
 
 SINCE_MS = 1_795_568_361_844
@@ -23,6 +23,10 @@ def collection() -> Thing:
 def order() -> Thing:
     said: dict[str, Any] = {"id": "O", "kind": "hold", "status": "SUCCEEDED", "what": "amount", "noticed": "5", "queried": "6"}
     return of_order(SimpleNamespace(**said, at_ms=SINCE_MS))
+
+
+def dealing() -> Thing:
+    return of_dealing(SimpleNamespace(id="D", kind="transfer", member="M", reason="disputed: noticed A, answered B", changed_ms=SINCE_MS))
 
 
 @pytest.mark.parametrize(
@@ -62,7 +66,14 @@ def test_its_actor_is_told_in_the_operators_name(thing: Thing, action: str, said
 
 @pytest.mark.parametrize(
     ("thing", "action"),
-    [(loan("ESTABLISHING"), RETRY), (loan("DISBURSING"), RELEASE), (collection(), FAIL), (order(), RETRY), (order(), RELEASE)],
+    [
+        (loan("ESTABLISHING"), RETRY),
+        (loan("DISBURSING"), RELEASE),
+        (collection(), FAIL),
+        (order(), RETRY),
+        (order(), RELEASE),
+        (dealing(), RETRY),
+    ],
 )
 def test_what_is_not_safe_is_not_done(thing: Thing, action: str) -> None:
     with pytest.raises(Failed, match=f"{thing.id} cannot be told to {action}"):
@@ -80,3 +91,9 @@ def test_a_suspended_collection_says_what_is_held_and_speaks_to_its_plan() -> No
     row = collection().row()
     assert row["reason"] == "set_differs, 900 fen are held"
     assert (row["id"], row["actor"], row["actions"]) == ("C", "L", (RETRY, RELEASE))
+
+
+def test_a_members_suspended_request_is_shown_with_its_member_and_waits_with_its_order() -> None:
+    row = dealing().row()
+    assert (row["id"], row["service"], row["kind"], row["actor"], row["actions"]) == ("D", "users", "transfer", "M", ())
+    assert (row["state"], row["reason"]) == ("suspended", "disputed: noticed A, answered B")
