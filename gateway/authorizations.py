@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 from agents.users.messages import AuthorizeRepay
 from gateway import fields
 from gateway.operations import TOKEN, creating, looking
-from gateway.things import DATE, PENDING, SUSPENDED, Thing, instant, page_of
+from gateway.things import DATE, PENDING, SUSPENDED, Thing, instant, page_of, public_reason
 
 ROUTE: Final = "/api/v1/authorizations"
 
@@ -67,7 +67,7 @@ def shown(row: Any, suspended: bool) -> AuthorizationDocument:
         id=row.id,
         status=SUSPENDED if waits else row.status,
         page_url=page_of(row.status, AuthorizationDocument.FINAL, row.page_url),
-        reason=row.reason,
+        reason=public_reason(row.reason),
         cap_fen=row.cap_fen,
         expires_on=row.expires_on,
         created_at=instant(row.created_ms),

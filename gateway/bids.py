@@ -10,7 +10,7 @@ from gateway import fields
 from gateway.members import Account
 from gateway.operations import AFTER, TOKEN, creating, looking
 from gateway.principals import STAFF, Principal
-from gateway.things import ID, PENDING, SUSPENDED, Thing, instant, page_of
+from gateway.things import ID, PENDING, SUSPENDED, Thing, instant, page_of, public_reason
 
 ROUTE: Final = "/api/v1/bids"
 OF_LOAN: Final = "/api/v1/loans/{id}/bids"
@@ -82,7 +82,7 @@ def shown(row: Any, suspended: bool) -> BidDocument:
         id=row.id,
         status=SUSPENDED if waits else row.status,
         page_url=page_of(row.status, BidDocument.FINAL, row.page_url),
-        reason=row.reason,
+        reason=public_reason(row.reason),
         loan_id=row.loan,
         investor=row.investor,
         amount_fen=row.amount_fen,

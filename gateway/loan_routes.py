@@ -156,4 +156,4 @@ async def _decided(edge: Edge, asked: Asked, message: Message, stands: Callable[
         return as_json(document)
     if answer is None or answer.type == "runtime.Suspended":
         return as_json(document, status=202, headers={"Retry-After": str(RETRY_AFTER_S)})
-    raise loans.refused(getattr(answer, "refused", None) or latest.reason or "not_now")
+    raise loans.refused(getattr(answer, "refused", None) or loans.why_not(latest))

@@ -13,7 +13,7 @@ from gateway.members import Account
 from gateway.operations import AFTER, TOKEN, Query, acting, creating, looking
 from gateway.principals import STAFF, Principal
 from gateway.problems import Refusal
-from gateway.things import DATE, ID, PENDING, Thing, instant
+from gateway.things import DATE, ID, PENDING, Thing, instant, public_reason
 
 ROUTE: Final = "/api/v1/loans"
 LOAN: Final = f"{ROUTE}/{{id}}"
@@ -182,7 +182,7 @@ def shown(row: Any, suspended: bool) -> LoanDocument:
     return LoanDocument(
         id=row.id,
         status=row.status,
-        reason=row.reason,
+        reason=public_reason(row.reason),
         borrower_id=row.borrower,
         title=row.title,
         amount_fen=row.amount_fen,
@@ -227,6 +227,12 @@ def full_audit_stands(row: Any, auditor: str, asked: AuditRequest) -> bool:
 def withdrawal_stands(row: Any) -> bool:
     """Whether the listing was withdrawn."""
     return bool(row.reason == "withdrawn")
+
+
+def why_not(row: Any) -> str:
+    """The stable code of a decision that the loan does not have: its own reason where that is a code, e.g. `rate_above_cap`."""
+    reason = str(row.reason or "")
+    return reason if reason.replace("_", "").isalpha() else "not_now"
 
 
 def refused(code: str) -> Refusal:

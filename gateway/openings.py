@@ -10,7 +10,7 @@ from agents.runtime.sealing import Keyring
 from agents.users.messages import SubmitOpening
 from gateway import fields
 from gateway.operations import TOKEN, creating, looking
-from gateway.things import PENDING, SUSPENDED, Thing, instant, page_of
+from gateway.things import PENDING, SUSPENDED, Thing, instant, page_of, public_reason
 
 ROUTE: Final = "/api/v1/openings"
 NAME_CHARS_MAX: Final = 50
@@ -81,7 +81,7 @@ def shown(row: Any, suspended: bool) -> OpeningDocument:
         id=row.id,
         status=SUSPENDED if waits else row.status,
         page_url=page_of(row.status, OpeningDocument.FINAL, row.page_url),
-        reason=row.reason,
+        reason=public_reason(row.reason),
         custody_no=row.custody_no,
         card=row.card,
         open_id=row.open_id,

@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 from agents.repayments.messages import Pay
 from gateway import fields
 from gateway.operations import TOKEN, creating, looking
-from gateway.things import DATE, PENDING, SUSPENDED, Thing, instant, page_of
+from gateway.things import DATE, PENDING, SUSPENDED, Thing, instant, page_of, public_reason
 
 ROUTE: Final = "/api/v1/payments"
 
@@ -68,7 +68,7 @@ def shown(row: Any, suspended: bool) -> PaymentDocument:
         id=row.id,
         status=SUSPENDED if waits else row.status,
         page_url=page_of(row.status, PaymentDocument.FINAL | {"FROZEN", "BOOKING", "RELEASING"}, row.page_url),
-        reason=row.reason,
+        reason=public_reason(row.reason),
         loan_id=row.loan,
         due_fen=row.due_fen,
         amount_fen=row.amount_fen,

@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 from agents.users.messages import RequestRecharge
 from gateway import fields
 from gateway.operations import TOKEN, creating, looking
-from gateway.things import PENDING, SUSPENDED, Thing, instant, page_of
+from gateway.things import PENDING, SUSPENDED, Thing, instant, page_of, public_reason
 
 ROUTE: Final = "/api/v1/recharges"
 
@@ -57,7 +57,7 @@ def shown(row: Any, suspended: bool) -> RechargeDocument:
         id=row.id,
         status=SUSPENDED if waits else row.status,
         page_url=page_of(row.status, RechargeDocument.FINAL, row.page_url),
-        reason=row.reason,
+        reason=public_reason(row.reason),
         amount_fen=row.amount_fen,
         created_at=instant(row.created_ms),
         changed_at=instant(row.changed_ms),

@@ -12,6 +12,7 @@ PENDING: Final = "PENDING"
 SUSPENDED: Final = "SUSPENDED"
 ID: Final[dict[str, Any]] = {"format": "uuid"}
 INSTANT: Final[dict[str, Any]] = {"format": "date-time"}
+INTERNAL: Final = ("operator", "disputed")
 DATE: Final[dict[str, Any]] = {"format": "date"}
 
 
@@ -61,3 +62,9 @@ def instant(at_ms: int) -> str:
 def page_of(status: str, final: frozenset[str], page_url: str | None) -> str | None:
     """The bank's page, while there is something to confirm on it."""
     return None if status in final else page_url
+
+
+def public_reason(reason: str | None) -> str | None:
+    """Why, for the person: what an operator has written, and what notice and query said against each other, is not for him."""
+    head, _, _ = (reason or "").partition(":")
+    return head if head in INTERNAL else reason

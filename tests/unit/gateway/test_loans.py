@@ -158,3 +158,20 @@ def test_what_is_no_cursor_begins_at_the_beginning(text: str) -> None:
 def test_a_loan_is_shown_by_its_field_names_only() -> None:
     assert set(loans.shown(a_loan(), False).model_dump()) == set(LoanDocument.model_fields)
     assert not {"person_lookup", "custody_no", "first_auditor", "second_auditor"} & set(LoanDocument.model_fields)
+
+
+@pytest.mark.parametrize(("reason", "code"), [
+    ("rate_above_cap", "rate_above_cap"), ("withdrawn", "withdrawn"), ("audit: no stock", "not_now"), ("operator: by mistake", "not_now"),
+    (None, "not_now"), ("", "not_now"),
+])  # fmt: skip
+def test_a_decision_that_was_not_taken_has_a_code_and_never_what_somebody_wrote(reason: str | None, code: str) -> None:
+    assert loans.why_not(a_loan(reason=reason)) == code
+
+
+@pytest.mark.parametrize(("reason", "shown"), [
+    ("operator: by mistake", "operator"), ("disputed: order x, noticed a, answered b", "disputed"), ("audit: no stock", "audit: no stock"),
+    ("bank: closed", "bank: closed"), ("not_full", "not_full"), (None, None),
+])  # fmt: skip
+def test_what_an_operator_wrote_is_not_for_the_person_what_an_auditor_says_is(reason: str | None, shown: str | None) -> None:
+    assert loans.shown(a_loan(status="FAILED", reason=reason), False).reason == shown
+    assert bids.shown(a_bid(status="REFUSED", reason=reason), False).reason == shown
