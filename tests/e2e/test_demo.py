@@ -24,7 +24,7 @@ async def test_the_story_holds_and_one_object_tells_it(world: World) -> None:
     assert sum(balance["available_fen"] for balance in told["balances"].values()) == brought
     assert all(balance["held_fen"] == 0 for balance in told["balances"].values())
     types = {step["type"] for step in told["trace"]["steps"]}
-    assert {"trading.Publish", "custody.PlaceOrder", "repayments.GeneratePlan", "trading.PlanSettled"} <= types
+    assert {"trading.Publish", "trading.PassFirstAudit", "custody.PlaceOrder", "custody.Registered", "trading.ApproveFull"} <= types
     assert {(state["thing"], state["state"]) for state in told["trace"]["states"]} >= {("loan", "SETTLED")}
 
 
