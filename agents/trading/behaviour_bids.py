@@ -97,7 +97,7 @@ def accept(ended: Decision[Loan], bid: Bid, context: Context) -> Decision[Loan]:
 def in_doubt(loan: Loan, bid: Bid, context: Context, reason: str) -> Decision[Loan]:
     """Nobody knows what became of the hold: its room stays reserved, and the loan waits for an operator."""
     doubted = bid.but(status=BidStatus.SUSPENDED, reason=reason, changed_ms=context.instant_ms)
-    return suspend(loan.put(doubted), context, reason)._replace(reply=changed(doubted))
+    return suspend(loan.put(doubted), context, reason)._replace(timers=(ClearTimer(timer_of(bid.id)),), reply=changed(doubted))
 
 
 def deadline(loan: Loan, command: BidDeadline) -> Decision[Loan]:

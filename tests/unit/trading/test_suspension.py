@@ -37,7 +37,7 @@ def test_a_bid_whose_hold_is_disputed_keeps_its_room_and_stops_its_loan() -> Non
     desk.place(1, 60_000)
     dispute(desk, bid_id(1))
     assert (desk.stands(), desk.now.stood, desk.bid(1).status) == (Status.SUSPENDED, "RAISING", BidStatus.SUSPENDED)
-    assert desk.now.reserved_fen == 60_000 and desk.answer().status == "SUSPENDED"
+    assert desk.now.reserved_fen == 60_000 and desk.answer().status == "SUSPENDED" and desk.timers == {}
     assert desk.place(2, 10_000) is BidStatus.REFUSED
 
 
