@@ -115,7 +115,12 @@ def test_a_number_beyond_its_bounds(line: Line, option: Any, capsys: pytest.Capt
         refused(capsys, [*line, option.opts[-1], str(option.max + 1)], option.opts[-1], f"less than or equal to {option.max}.")
 
 
-GUARDED = [["admin", "create"], ["dlq", "redrive"], ["dlq", "skip"], *(["stuck", action] for action in ("redrive", "skip", "retry", "release", "fail"))]
+GUARDED = [
+    ["admin", "create"],
+    ["dlq", "redrive"],
+    ["dlq", "skip"],
+    *(["stuck", action] for action in ("redrive", "skip", "retry", "release", "fail")),
+]
 
 
 @of_commands(lambda path, _: path not in GUARDED and path[0] not in ("bench", "worker"))
