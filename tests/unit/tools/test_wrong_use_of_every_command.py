@@ -23,9 +23,14 @@ def leaves(path: Line, command: Any) -> Iterator[tuple[Line, Any]]:
 LEAVES = [leaf for name, (module, _) in cli.COMMANDS.items() if cli._exists(module) for leaf in leaves([name], cli.load(name))]
 
 
+WORDS = {"what": "show", "platform": "p", "notify_url": "http://127.0.0.1:1/x", "out": "o"}  # of what takes not every word
+
+
 def needed(command: Any) -> Line:
-    """Words for the arguments that a command cannot do without."""
-    return ["x" for p in command.params if p.param_type_name == "argument" and p.required]
+    """Words for the arguments and options that a command cannot do without."""
+    words = [WORDS.get(p.name, "x") for p in command.params if p.param_type_name == "argument" and p.required]
+    options = [(p.opts[-1], WORDS[p.name]) for p in command.params if p.param_type_name == "option" and p.required]
+    return [*words, *(word for option in options for word in option)]
 
 
 def of_commands(where: Callable[[Line, Any], bool] = lambda _, __: True) -> pytest.MarkDecorator:
@@ -80,13 +85,13 @@ def test_json_and_table_at_once(path: Line, command: Any, capsys: pytest.Capture
 
 @of_commands(lambda _, command: not any(p.nargs == -1 for p in command.params))
 def test_a_word_too_many(path: Line, command: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["x" for p in command.params if p.param_type_name == "argument"]
-    refused(capsys, [*path, *words, "surplus"], "unexpected extra argument", "surplus")
+    others = ["x" for p in command.params if p.param_type_name == "argument" and not p.required]
+    refused(capsys, [*path, *needed(command), *others, "surplus"], "unexpected extra argument", "surplus")
 
 
 @of_commands(lambda _, command: bool(needed(command)))
 def test_a_word_too_few(path: Line, command: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    refused(capsys, [*path], "Missing argument", f"`lendbus {' '.join(path)} --help`")
+    refused(capsys, [*path], "Missing ", f"`lendbus {' '.join(path)} --help`")
 
 
 @of_commands()
@@ -143,7 +148,8 @@ def test_a_bus_or_store_that_cannot_be_used_is_said_without_its_password(
 
 
 READERS = [["tail"], ["trace", "x"], ["stuck", "ls"], ["stuck", "show", "x"], ["dlq", "ls"], ["dlq", "show", "x"], ["check"]]
-WRITERS = [[*path, "x", "--unsafe-local", "--reason", "why"] for path in GUARDED]
+ROLE = {"admin create": ["--role", "auditor"]}
+WRITERS = [[*path, "xxx", *ROLE.get(" ".join(path), ()), "--unsafe-local", "--reason", "why"] for path in GUARDED]
 
 
 @pytest.mark.parametrize("line", [*READERS, *WRITERS], ids=lambda line: " ".join(line[:2]))
@@ -165,7 +171,7 @@ def test_what_writes_past_the_operators_does_so_on_its_own_machine_only(path: Li
 @pytest.mark.parametrize("reason", ["", " ", "\t\n", "\u3000"])
 @pytest.mark.parametrize("path", GUARDED, ids=" ".join)
 def test_a_reason_of_blanks_is_no_reason(path: Line, reason: str, capsys: pytest.CaptureFixture[str]) -> None:
-    refused(capsys, [*path, "x", "--unsafe-local", "--reason", reason], "say why with --reason TEXT")
+    refused(capsys, [*path, "x", *ROLE.get(" ".join(path), ()), "--unsafe-local", "--reason", reason], "say why with --reason TEXT")
 
 
 @pytest.mark.parametrize(
