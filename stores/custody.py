@@ -43,6 +43,7 @@ order = Table(
     Column("asked", Integer, nullable=False),
     Column("asking_ms", BigInteger, nullable=False),
     Column("registrations", Integer, nullable=False),
+    Column("trace", Text, nullable=False),
     Index("order_by_status", "status", "changed_ms"),
     Index("order_by_owner", "reply_key"),
 )
@@ -97,16 +98,16 @@ def _to_row(o: Order) -> Row:
     return (
         o.kind, o.page, orjson.dumps(dict(o.content)).decode(), o.sealed_content, o.content_hash, o.amount_fen, o.reply_topic, o.reply_key,
         o.status.value, o.created_ms, o.changed_ms, o.page_url, _json(o.result), o.unverified, _json(o.noticed), o.disputed, o.closing,
-        o.round, o.asked, o.asking_ms, o.registrations,
+        o.round, o.asked, o.asking_ms, o.registrations, o.trace,
     )  # fmt: skip
 
 
 def _from_row(key: str, row: Row) -> Order:
     kind, page, content, sealed, mark, amount, topic, reply_key, status, created, changed, url, result, unverified, noticed, *rest = row
-    disputed, closing, round_, asked, asking_ms, registrations = rest
+    disputed, closing, round_, asked, asking_ms, registrations, trace = rest
     return Order(
         key, kind, bool(page), orjson.loads(content), sealed, mark, amount, topic, reply_key, Status(status), created, changed, url,
-        _result(result), bool(unverified), _result(noticed), bool(disputed), bool(closing), round_, asked, asking_ms, registrations,
+        _result(result), bool(unverified), _result(noticed), bool(disputed), bool(closing), round_, asked, asking_ms, registrations, trace,
     )  # fmt: skip
 
 

@@ -30,7 +30,13 @@ from config.custody import Policy
 
 
 def behave(state: Any, command: Message, context: Context, policy: Policy) -> Decision[Any]:
-    """What becomes of the order, or of the date, and what is asked of the bank."""
+    """What becomes of the order, or of the date, and what is asked of the bank; it belongs to the trace of who placed the order."""
+    decision = _behave(state, command, context, policy)
+    order = decision.state
+    return decision._replace(trace=order.trace) if isinstance(order, Order) and order.trace else decision
+
+
+def _behave(state: Any, command: Message, context: Context, policy: Policy) -> Decision[Any]:
     match command:
         case DateNotice() | DateAnswered() | AskDate():
             return behaviour_date.behave(state, command, context, policy)

@@ -35,6 +35,7 @@ def place(known: Order | Stray | None, command: PlaceOrder, context: Context, po
         Status.CREATED,
         now,
         now,
+        trace=context.trace_id,
     )
     if known is not None:  # news has come before it
         made = made.but(evidence=known.evidence, breaks=known.breaks)

@@ -65,8 +65,8 @@ class Order:
     """One instruction to the bank, under its request number.
 
     `round` counts the timer's firings, `asked` the questions, `registrations` how often it was put; `asking_ms` is since when the
-    last question waits for its answer (0: it does not). `noticed` is what the first notice that fits says. `evidence` and `breaks`
-    are new rows of this batch.
+    last question waits for its answer (0: it does not). `noticed` is what the first notice that fits says. `trace` is whose
+    business it is, which the bank's notices do not know. `evidence` and `breaks` are new rows of this batch.
     """
 
     id: str
@@ -91,6 +91,7 @@ class Order:
     asked: int = 0
     asking_ms: int = 0
     registrations: int = 0
+    trace: str = ""
     evidence: tuple[Evidence, ...] = ()
     breaks: tuple[Break, ...] = ()
 

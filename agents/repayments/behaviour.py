@@ -67,7 +67,7 @@ def on_plan(plan: Plan | None, command: Command, context: Context) -> Decision[P
         case MakeReceivables():
             return making.make_receivables(plan, command)
         case Due():
-            return collecting.due(plan, command, context)
+            return collecting.due(plan, command, context)._replace(trace=plan.id)  # the calendar tells all plans under one trace
         case OrderAwaiting():
             return collecting.awaiting(plan, command, context)
         case OrderDisputed():

@@ -66,6 +66,7 @@ def upgrade() -> None:
         sa.Column("asked", sa.Integer(), nullable=False),
         sa.Column("asking_ms", sa.BigInteger(), nullable=False),
         sa.Column("registrations", sa.Integer(), nullable=False),
+        sa.Column("trace", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("order_by_owner", "order_", ["reply_key"], unique=False)

@@ -31,10 +31,10 @@ class Desk:
         self.timers: dict[str, Message] = {}
         self.count = 0
 
-    def tell(self, message: Message, *, after_ms: int = 1) -> Decision[Any]:
+    def tell(self, message: Message, *, after_ms: int = 1, trace: str = "bank") -> Decision[Any]:
         self.now_ms += after_ms
         self.count += 1
-        context = Context(ID, f"00000000-0000-4000-8000-{self.count:012d}", self.now_ms)
+        context = Context(ID, f"00000000-0000-4000-8000-{self.count:012d}", self.now_ms, trace_id=trace)
         decision = behave(self.order, message, context, POLICY)
         self.order = decision.state
         self.sends += [(s.key, s.topic, s.message) for s in decision.sends]

@@ -19,6 +19,14 @@ from agents.runtime.decision import Message
 from tests.unit.custody.desk import ID, NO, URL, Desk, a_notice, an_answer, awaiting, place
 
 
+def test_what_the_bank_tells_belongs_to_the_trace_of_who_placed_the_order() -> None:
+    desk = Desk()
+    desk.tell(place(), trace="loan")
+    told = [desk.tell(message, trace=ID) for message in (Registered(id=ID, status="AWAITING", page_url=URL), a_notice(), an_answer())]
+    assert [decision.trace for decision in told] == ["loan"] * 3
+    assert desk.tell(place(), trace="somebody else's").trace == "loan"
+
+
 def test_a_notice_is_kept_and_the_query_is_asked_at_once(desk: Desk) -> None:
     awaiting(desk).tell(a_notice())
     assert desk.order is not None and [e.webhook_id for e in desk.order.evidence] == ["w1"]

@@ -113,7 +113,7 @@ def test_nothing_is_due_of_a_plan_that_is_not_there() -> None:
     assert decided(None, Due(id=KEY, date=FIRST_DUE), FIRST_DUE) == Decision.stay(None)
     life = Life()
     life.tell(generate((500_000,), last=False))
-    assert decided(life.now, Due(id=KEY, date=FIRST_DUE), FIRST_DUE) == Decision.stay(life.now)
+    assert decided(life.now, Due(id=KEY, date=FIRST_DUE), FIRST_DUE) == Decision(life.now, trace=KEY)
 
 
 def test_a_payment_asks_the_bank_for_a_page_with_the_amount_that_is_due() -> None:
