@@ -46,7 +46,6 @@ def test_every_command_that_there_is_explains_itself(name: str, capsys: pytest.C
         (["tail", "-n", "x"], "should be a valid integer"),
         (["tail", "-n", "-1"], "greater than or equal to 0"),
         (["kafka", "up", "--port", "70000"], "less than or equal to 65535"),
-        (["bank"], "comes with a later issue"),
         (["topics", "lss"], "No such command 'lss'"),
         (["settings", "--bus", "kafka://h:9092/ns?security=no"], "LENDBUS_BUS: security=no is not one of plaintext"),
         (["settings", "--db", "postgresql://h"], "names no database"),
