@@ -24,12 +24,13 @@ from tests.kafka_server import Broker
 from tools import assemble
 from tools.acl import Grant, grants, outside
 from tools.reading import services
+from tools.services import SERVICES
 from tools.topics import _declared
 from topics import TOPICS
 
 PASSWORD = "not-a-secret"
 NAMESPACE = "bank"
-NAMES = ("accounts", "gateway", "operator", "users")
+NAMES = (*SERVICES, "gateway", "operator")
 RESOURCES = {"topic": 2, "group": 3, "cluster": 4}
 OPERATIONS = {"Read": 3, "Write": 4, "Create": 5, "Describe": 8, "DescribeConfigs": 10, "AlterConfigs": 11}
 LITERAL, ALLOW = 3, 3
@@ -135,7 +136,7 @@ async def test_everybody_may_do_their_work_and_nothing_else(kafka_broker: Broker
     settings = load(data=tmp_path, bus=guarded.url("operator"))
 
     assert {row["done"] for row in await _declared(settings)} == {"made"}  # the operator makes the topics
-    for service in ("accounts", "users", "gateway"):
+    for service in (*SERVICES, "gateway"):
         async with guarded.bus(service) as bus:
             await bus.declare(assemble.specs(settings))  # as a worker does at its start: nothing is left to make
 
