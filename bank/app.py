@@ -1,6 +1,6 @@
 """The bank's HTTP side as an aiohttp application: the signed API, the members' pages, and whether it lives and can work."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Final
 
 from aiohttp import web
@@ -9,7 +9,7 @@ from agents.runtime.http import health
 from agents.runtime.http.bodies import BODY_S_MAX
 from agents.runtime.http.door import as_json, door
 from agents.runtime.http.hashing import Hasher
-from agents.runtime.http.replies import REPLIES, Replies
+from agents.runtime.http.replies import Replies
 from agents.runtime.messages import GATEWAY_REPLIES
 from agents.runtime.sealing import Keyring
 from bank.api import Api
@@ -52,20 +52,13 @@ def make_bank(
         clock=clock,
     )
     app = web.Application(middlewares=[door(BODY_S_MAX + WORK_S_MAX + settings.wait_ms / 1000)], client_max_size=BODY_BYTES_MAX)
-    app[REPLIES] = replies
+    replies.live_in(app)
     app.add_routes([*api.routes(), *pages.routes(), *_health(bus, replies, reader)])
 
-    async def lifetime(_: web.Application) -> AsyncIterator[None]:
-        await replies.start()
-        yield
-        await replies.stop()
+    async def lets_go(_: web.Application) -> None:
         hasher.close()
 
-    async def end_waiting(_: web.Application) -> None:
-        replies.end_waiting()
-
-    app.cleanup_ctx.append(lifetime)
-    app.on_shutdown.append(end_waiting)
+    app.on_cleanup.append(lets_go)
     return app
 
 

@@ -9,7 +9,7 @@ from agents.custody.credentials import CredentialsFile
 from agents.runtime.http.bodies import BODY_S_MAX
 from agents.runtime.http.door import door
 from agents.runtime.http.hashing import Hasher
-from agents.runtime.http.replies import REPLIES, Replies
+from agents.runtime.http.replies import Replies
 from agents.runtime.http.server import HttpServer
 from agents.runtime.sealing import Keyring
 from bus.log import Bus
@@ -52,7 +52,7 @@ def make_gateway(
     registering = Registering(asking=asking, users=users, keyring=keyring, hasher=hasher)
     request_s_max = BODY_S_MAX + WORK_S_MAX + settings.wait_ms / 1000
     app = web.Application(middlewares=[door(request_s_max)], client_max_size=settings.body_max_bytes)
-    app[REPLIES] = replies
+    replies.live_in(app)
     parts = checks(bus, replies, users, lambda: asking.appends)
     stores = Stores.of(settings)
     sessions = Sessions(keyring, clock)
@@ -77,19 +77,13 @@ def make_gateway(
     )
 
     async def lifetime(_: web.Application) -> AsyncIterator[None]:
-        await replies.start()
         await logging_in.start()
         yield
-        await replies.stop()
         await stores.close()
         await balance.close()
         hasher.close()
 
-    async def end_waiting(_: web.Application) -> None:
-        replies.end_waiting()
-
     app.cleanup_ctx.append(lifetime)
-    app.on_shutdown.append(end_waiting)
     return app
 
 

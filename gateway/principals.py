@@ -4,9 +4,10 @@ from typing import Final, NamedTuple, Protocol
 
 from aiohttp import web
 
+from config import roles
 from gateway.problems import Refusal
 
-STAFF: Final = frozenset({"auditor", "operator", "administrator"})  # who works here sees what belongs to members
+STAFF: Final = frozenset(roles.STAFF)  # who works here sees what belongs to members
 CHALLENGE: Final = {"WWW-Authenticate": "Bearer"}
 
 
@@ -22,11 +23,6 @@ class Doorkeeper(Protocol):
 
     async def __call__(self, request: web.Request, permission: str) -> Principal:
         """Who has sent this request, who has this permission. Raises Refusal: `not_signed_in` or `not_allowed`."""
-
-
-async def nobody(request: web.Request, permission: str) -> Principal:
-    """The doorkeeper of a gateway that has no sessions: nobody comes in."""
-    raise not_signed_in()
 
 
 def not_signed_in() -> Refusal:

@@ -14,13 +14,14 @@ from agents.runtime.messages import Suspended
 from agents.runtime.sealing import Keyring, mask_mobile
 from agents.users.messages import Register, RegistrationEnded
 from agents.users.model import Registration, Status
+from config.roles import MEMBERS
 from gateway import fields
 from gateway.operations import LOCATION, RETRY_AFTER, Good, Operation, Query
 from gateway.problems import Refusal
 from gateway.things import PENDING, SUSPENDED, instant
 
 ROUTE: Final = "/api/v1/registrations"
-ROLES: Final = ("borrower", "investor")  # whoever registers himself is one of these, nothing else (DESIGN 3)
+ROLES: Final = MEMBERS  # whoever registers himself is one of these, nothing else (DESIGN 3)
 
 Shown = Literal["PENDING", "TRYING", "CONFIRMING", "CONFIRMED", "CANCELLING", "CANCELLED", "SUSPENDED"]
 Reason = Literal["login_name_taken", "mobile_taken", "timed_out", "operator", "other"]

@@ -115,12 +115,6 @@ async def bids_of_loan(connection: AsyncConnection, key: str, *, after: int, lim
     return list((await connection.execute(query)).all())
 
 
-async def bids_of_investor(connection: AsyncConnection, investor: str, *, after: str, limit: int) -> list[Any]:
-    """The bids of an investor, a page at a time (bid_by_investor)."""
-    query = select(bid).where(bid.c.investor == investor, bid.c.id > after).order_by(bid.c.id).limit(limit)
-    return list((await connection.execute(query)).all())
-
-
 async def history_of(connection: AsyncConnection, key: str) -> list[Any]:
     """What a loan has been, in order (loan_history_by_loan)."""
     return list((await connection.execute(select(history).where(history.c.loan == key).order_by(history.c.id))).all())

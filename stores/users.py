@@ -214,12 +214,6 @@ async def openings_page(connection: AsyncConnection, *, after: str, limit: int) 
     return list((await connection.execute(select(*columns).where(opening.c.id > after).order_by(opening.c.id).limit(limit))).all())
 
 
-async def transfers_page(connection: AsyncConnection, *, after: str, limit: int) -> list[Any]:
-    """Every transfer request's number, member, status and amount, in key order; for `lendbus check` (primary key)."""
-    columns = (transfer.c.id, transfer.c.member, transfer.c.status, transfer.c.amount_fen)
-    return list((await connection.execute(select(*columns).where(transfer.c.id > after).order_by(transfer.c.id).limit(limit))).all())
-
-
 async def suspended_dealings(connection: AsyncConnection) -> list[Any]:
     """Requests to the bank that wait for an operator, oldest first, each with its kind; there are few (a scan of the three tables)."""
     found = [

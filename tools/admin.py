@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from config.roles import STAFF
 from tools import operate
 from tools.operate import UNSAFE_LOCAL
 from tools.options import Options
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from config.settings import Settings
     from topics import CreateStaff
 
-ROLES: Final = ("auditor", "operator", "administrator")
+ROLES: Final = STAFF
 ADMINISTRATORS_MAX: Final = 2  # beyond this an administrator makes the next one
 PASSWORD_BYTES: Final = 18
 MADE_WITHIN_S: Final = 20.0

@@ -1,7 +1,6 @@
 """The gateway as a part of a process: what it stands on is opened before it and closed after it."""
 
 import asyncio
-from typing import Any
 
 from agents.runtime.http.server import HttpServer
 from agents.runtime.sealing import Keyring
@@ -46,14 +45,9 @@ class ServingGateway:
     async def run(self) -> None:
         """Serve until `request_stop`. Raises why answers are not read any longer."""
         assert self._server is not None, "open() first"
-        ends: list[asyncio.Task[Any]] = [asyncio.create_task(self._server.watch()), asyncio.create_task(self._stop.wait())]
         try:
-            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-            if ends[0].done():
-                ends[0].result()
+            await self._server.serve_until(self._stop)
         finally:
-            for end in ends:
-                end.cancel()
             await self.close()
 
     def request_stop(self) -> None:

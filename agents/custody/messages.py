@@ -13,21 +13,6 @@ from agents.runtime.decision import Message, Need
 TOPIC = "custody.commands"
 USERS, TRADING, REPAYMENTS = "users.commands", "trading.commands", "repayments.commands"  # who places orders hears of them
 
-PAGE_KINDS = frozenset({"open_account", "recharge", "withdraw", "authorize", "hold", "collect"})  # where the member confirms at the bank
-KINDS = (
-    "open_account",
-    "recharge",
-    "withdraw",
-    "authorize",
-    "establish_project",
-    "hold",
-    "release",
-    "confirm_loan",
-    "close_project",
-    "collect",
-    "confirm_repayment",
-)
-
 
 class PlaceOrder(Message):
     """Put this instruction to the bank, until it is answered for good. The same number with other content is refused.

@@ -9,7 +9,7 @@ import contextlib
 import itertools
 import uuid
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from aiohttp import web
@@ -72,6 +72,21 @@ class Replies:
         self._next: dict[tuple[str, int], int] = {}
         self._task: asyncio.Task[None] | None = None
         self._ended = False
+
+    def live_in(self, app: web.Application) -> None:
+        """Read from the application's start to its end, and let nobody wait once it shuts down; the server finds them in it."""
+
+        async def lifetime(_: web.Application) -> AsyncIterator[None]:
+            await self.start()
+            yield
+            await self.stop()
+
+        async def end_waiting(_: web.Application) -> None:
+            self.end_waiting()
+
+        app[REPLIES] = self
+        app.cleanup_ctx.append(lifetime)
+        app.on_shutdown.append(end_waiting)
 
     async def start(self) -> None:
         """Stand at the end of every partition and begin to read. Raises BusError when the bus or the topic is not there."""

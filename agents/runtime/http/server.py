@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import uuid
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
@@ -73,6 +73,17 @@ class HttpServer:
     async def watch(self) -> None:
         """Return when it was stopped; raises why answers are not read any more: end the process then, it is deaf."""
         await (self._app[REPLIES].watch() if REPLIES in self._app else self._stopped.wait())
+
+    async def serve_until(self, stop: asyncio.Event) -> None:
+        """Return when `stop` is set; raises, as `watch` does, why answers are not read any more."""
+        ends: list[asyncio.Task[Any]] = [asyncio.create_task(self.watch()), asyncio.create_task(stop.wait())]
+        try:
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            if ends[0].done():
+                ends[0].result()
+        finally:
+            for end in ends:
+                end.cancel()
 
     async def stop(self) -> None:
         """Accept nothing more, answer what is in work (nobody waits for an end any longer), close; bounded."""

@@ -13,20 +13,12 @@ from aiohttp import web
 from gateway.principals import Principal, not_signed_in
 from tests.integration.gateway.described import Description
 from tests.integration.gateway.scripted_custody import ScriptedCustody, custody
+from tests.integration.gateway.stage import A_LOAN as LOAN
 from tests.integration.gateway.world import JSON, Answer, Client, World, a_body, until
 
 PAPERS = {"name": "林晓", "id_number": "11010519491231002X", "card_number": "4111111111111111"}
 OTHER_PAPERS = {"name": "赵东", "id_number": "440524188001010014", "card_number": "4111111111111111"}
 FIRST, SECOND = (Principal(str(uuid.uuid4()), "auditor") for _ in range(2))
-LOAN = {
-    "title": "a tea shop's stock",
-    "amount_fen": 1_000_000,
-    "annual_rate": "0.10",
-    "investor_rate": "0.08",
-    "months": 3,
-    "method": "equal_installment",
-    "raising_days": 20,
-}
 
 
 async def by_header(request: web.Request, permission: str) -> Principal:
